@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What a preloaded allocator costs a program that does nothing: time, system calls, page faults,
+resident memory.
+
+`true` runs in batches; every round runs one batch without preload and one per allocator, in
+rotating order. The time figure is the median over the rounds of the batch's ratio to the same
+round's batch without preload.
+"""
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+
+from . import measure, report
+from .errors import BenchError
+from .session import rotated
+
+RUNS, BATCH = 500, 25
+RATIO_GOAL, SYSCALL_GOAL = 1.15, 25
+
+
+def true_program():
+    path = shutil.which("true")
+    if path is None:
+        raise BenchError("there is no program 'true' in PATH")
+    return path
+
+
+def syscalls(library):
+    """The number of system calls that `true` makes, or None without strace."""
+    if shutil.which("strace") is None:
+        return None
+    with tempfile.NamedTemporaryFile(prefix="umf-bench-strace-") as out:
+        command = ["strace", "-f", "-o", out.name] + (["-E", "LD_PRELOAD=" + library] if library else [])
+        done = subprocess.run(command + [true_program()], env=measure.clean_environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        check=False) if done.returncode != 0: raise BenchError("strace failed: " +
+        measure.last_line(done.stderr)) with open(out.name, encoding="utf-8", errors="replace") as
+        lines: return sum("(" in line and "resumed>" not in line for line in lines)
+
+
+def batch(meter, library):
+    sample = measure.run(meter, [true_program()], library, BATCH)
+    if sample.error:
+        raise BenchError("true with %s: %s" % (library, sample.error))
+    return sample
+
+
+def measure_all(programs, allocators):
+    """{allocator: {ratio, ms, syscalls, faults, peak_kib}}; the one without a library is the base,
+    added if missing."""
+    meter = os.path.join(programs, "meter")
+    contestants = [None] + [a.library for a in allocators if a.library]
+    names = ["no preload"] + [a.name for a in allocators if a.library]
+    samples = [[] for _ in contestants]
+    for library in contestants:
+        batch(meter, library)  # warms the page cache
+    for turn in range(RUNS // BATCH):
+        for i in rotated(list(range(len(contestants))), turn):
+            samples[i].append(batch(meter, contestants[i]))
+    figures = {}
+    for i, name in enumerate(names):
+        figures[name] = {
+            "ratio": statistics.median(s.seconds / base.seconds for s, base in zip(samples[i],
+            samples[0])), "ms": statistics.median(s.seconds for s in samples[i]) / BATCH * 1000,
+            "syscalls": syscalls(contestants[i]), "faults": statistics.median(s.minor_faults for s
+            in samples[i]) / BATCH, "peak_kib": statistics.median(s.peak_kib for s in samples[i]),
+        }
+    return figures
+
+
+def table(figures):
+    base = figures["no preload"]
+    rows = []
+    for name, f in figures.items():
+        extra = "-" if f["syscalls"] is None else "%+d" % (f["syscalls"] - base["syscalls"])
+        rows.append([name, "%.3f" % f["ratio"], "%.3f" % f["ms"], extra, "%+.0f" % (f["faults"] -
+        base["faults"]), "%d" % f["peak_kib"]])
+    header = ["true x %d" % RUNS, "time ratio", "ms per run", "extra syscalls", "extra page faults", "peak KiB"]
+    goals = ["", "goal for umf: time ratio <= %.2f, fewer than %d extra syscalls" % (RATIO_GOAL, SYSCALL_GOAL)]
+    return "\n".join([report.text_table(header, rows)] + goals)

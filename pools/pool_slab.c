@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* The slab pool's ops table and parameters; the work is done by slab_block.c and below. */
+#include <umf/pools/pool_slab.h>
+
+#include "core/log.h"
+#include "pools/slab_inl.h"
+
+static const char SLAB_DEFAULT_NAME[] = "slab";
+enum { SLAB_NAME_MAX = 63 };
+
+struct umf_slab_pool_params_t {
+    size_t chunk_bytes;
+    uint32_t purge_delay_ms;
+    bool keep_all;
+    char name[SLAB_NAME_MAX + 1];
+};
+
+/* Outcome of the thread's last allocation; per thread, as the interface defines it. */
+static UMF_TLS umf_result_t slab_last_error;
+
+static void params_fill(struct umf_slab_pool_params_t *params) {
+    *params = (struct umf_slab_pool_params_t){.purge_delay_ms = UMF_SLAB_PURGE_DELAY_MS_DEFAULT};
+    memcpy(params->name, SLAB_DEFAULT_NAME, sizeof(SLAB_DEFAULT_NAME));
+}
+
+UMF_EXPORT umf_result_t umfSlabPoolParamsCreate(umf_slab_pool_params_handle_t *hParams) {
+    if (hParams == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    umf_slab_pool_params_handle_t params = base_alloc(sizeof(*params));
+    if (params == NULL) {
+        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
+    }
+    params_fill(params);
+    *hParams = params;
+    return UMF_RESULT_SUCCESS;
+}
+
+UMF_EXPORT umf_result_t umfSlabPoolParamsDestroy(umf_slab_pool_params_handle_t hParams) {
+    base_free(hParams, sizeof(*hParams));
+    return UMF_RESULT_SUCCESS;
+}
+
+UMF_EXPORT umf_result_t umfSlabPoolParamsSetChunkSize(umf_slab_pool_params_handle_t hParams, size_t bytes) {
+    if (hParams == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    if (bytes % MAP_SLICE_BYTES != 0 || bytes > (size_t)SLAB_CHUNK_SLICES_MAX * MAP_SLICE_BYTES) {
+        log_error("chunk size %zu: must be a multiple of 64 KiB, at most 64 MiB, or 0 for the default", bytes);
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    hParams->chunk_bytes = bytes;
+    return UMF_RESULT_SUCCESS;
+}
+
+UMF_EXPORT umf_result_t umfSlabPoolParamsSetPurgeDelay(umf_slab_pool_params_handle_t hParams, uint32_t milliseconds) {
+    if (hParams == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    hParams->purge_delay_ms = milliseconds;
+    return UMF_RESULT_SUCCESS;
+}
+
+UMF_EXPORT umf_result_t umfSlabPoolParamsSetKeepAll(umf_slab_pool_params_handle_t hParams, bool keepAll) {
+    if (hParams == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    hParams->keep_all = keepAll;
+    return UMF_RESULT_SUCCESS;
+}
+
+UMF_EXPORT umf_result_t umfSlabPoolParamsSetName(umf_slab_pool_params_handle_t hParams, const char *name) {
+    if (hParams == NULL || name == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    strncpy(hParams->name, name, SLAB_NAME_MAX);
+    hParams->name[SLAB_NAME_MAX] = '\0';
+    return UMF_RESULT_SUCCESS;
+}
+
+/* ---- operations ------------------------------------------------------------------------------------------------ */
+
+static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const void *params, void **pool) {
+    struct umf_slab_pool_params_t defaults;
+    if (params == NULL) {
+        params_fill(&defaults);
+    }
+    const struct umf_slab_pool_params_t *given = params != NULL ? params : &defaults;
+    slab_settings_t settings = {.chunk_bytes = given->chunk_bytes,
+                                .purge_delay_ms = given->purge_delay_ms,
+                                .keep_all = given->keep_all,
+                                .name = given->name};
+    slab_pool_t *created;
+    umf_result_t result = slab_pool_create(provider, &settings, &created);
+    if (result == UMF_RESULT_SUCCESS) {
+        *pool = created;
+    }
+    return result;
+}
+
+static umf_result_t op_finalize(void *pool) { return slab_pool_destroy(pool); }
+
+UMF_COLD static void *op_failed(void) {
+    slab_last_error = UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
+    return NULL;
+}
+
+UMF_INLINE void *op_result(void *ptr) { return likely(ptr != NULL) ? ptr : op_failed(); }
+
+static void *op_malloc(void *pool, size_t size) {
+    slab_theap_t *theap = slab_theap_get(pool);
+    if (likely(theap != NULL)) {
+        void *block = slab_take(theap, size);
+        if (likely(block != NULL)) {
+            return block;
+        }
+    }
+    return op_result(slab_alloc_slow(pool, theap, size));
+}
+
+static void *op_calloc(void *pool, size_t count, size_t size) { return op_result(slab_pool_calloc(pool, count, size)); }
+
+static void *op_aligned_malloc(void *pool, size_t size, size_t alignment) {
+    if (alignment != 0 && !is_pow2(alignment)) {
+        log_error("alignment %zu: must be a power of two", alignment);
+        slab_last_error = UMF_RESULT_ERROR_INVALID_ALIGNMENT;
+        return NULL;
+    }
+    return op_result(slab_pool_aligned_alloc(pool, size, alignment));
+}
+
+/* Says what is wrong with a pointer that is no live block of the pool. */
+UMF_COLD static umf_result_t op_refuse(const void *ptr, slab_check_t check, const char *what) {
+    log_error("%s(%p): %s", what, ptr,
+              check == SLAB_BLOCK_INTERIOR ? "pointer into the middle of a block"
+              : check == SLAB_BLOCK_FREE   ? "the block is free already"
+                                           : "no block of this pool");
+    return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+}
+
+UMF_NOINLINE static umf_result_t op_free_slow(slab_pool_t *pool, void *ptr) {
+    if (ptr == NULL) {
+        return UMF_RESULT_SUCCESS;
+    }
+    slab_t *slab = slab_of(ptr);
+    if (slab == NULL || slab->pool != pool) {
+        return op_refuse(ptr, SLAB_BLOCK_UNMADE, "umfPoolFree");
+    }
+    slab_check_t check = slab_free_slow(slab_theap_get(pool), slab, ptr);
+    return check == SLAB_BLOCK_OK ? UMF_RESULT_SUCCESS : op_refuse(ptr, check, "umfPoolFree");
+}
+
+static umf_result_t op_free(void *pool, void *ptr) {
+    if (likely((uintptr_t)ptr >> MAP_ADDRESS_BITS == 0)) {
+        slab_t *slab = (slab_t *)map_word(ptr);
+        slab_theap_t *theap = slab_theap_get(pool);
+        if (likely(load_relaxed(&slab->head.owner) == (uintptr_t)theap && theap != NULL)) {
+            if (unlikely(slab_put(slab, ptr))) {
+                slab_theap_event(theap, slab);
+            }
+            return UMF_RESULT_SUCCESS;
+        }
+    }
+    return op_free_slow(pool, ptr);
+}
+
+static void *op_realloc(void *pool, void *ptr, size_t size) {
+    if (ptr == NULL) {
+        return op_malloc(pool, size);
+    }
+    if (size == 0) {
+        op_free(pool, ptr);
+        return NULL;
+    }
+    slab_t *slab = slab_of(ptr);
+    slab_check_t check = slab != NULL && slab->pool == pool ? slab_check_block(slab, ptr) : SLAB_BLOCK_UNMADE;
+    if (unlikely(check != SLAB_BLOCK_OK)) {
+        slab_last_error = op_refuse(ptr, check, "umfPoolRealloc");
+        return NULL;
+    }
+    return op_result(slab_pool_realloc(pool, ptr, size));
+}
+
+static umf_result_t op_malloc_usable_size(void *pool, const void *ptr, size_t *size) {
+    if (size == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    if (ptr == NULL) {
+        *size = 0;
+        return UMF_RESULT_SUCCESS;
+    }
+    slab_t *slab = slab_of(ptr);
+    slab_check_t check = slab != NULL && slab->pool == pool ? slab_check_block(slab, ptr) : SLAB_BLOCK_UNMADE;
+    if (check != SLAB_BLOCK_OK) {
+        return op_refuse(ptr, check, "umfPoolMallocUsableSize");
+    }
+    *size = slab_usable(slab);
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t op_get_last_allocation_error(void *pool) {
+    (void)pool;
+    return slab_last_error;
+}
+
+static umf_result_t op_get_name(void *pool, const char **name) {
+    if (name == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    *name = pool != NULL ? ((slab_pool_t *)pool)->name : SLAB_DEFAULT_NAME;
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t op_trim_memory(void *pool, size_t keep) {
+    slab_pool_trim(pool, keep);
+    return UMF_RESULT_SUCCESS;
+}
+
+static const umf_memory_pool_ops_t slab_ops = {
+    .version = UMF_POOL_OPS_VERSION_CURRENT,
+    .initialize = op_initialize,
+    .finalize = op_finalize,
+    .malloc = op_malloc,
+    .calloc = op_calloc,
+    .realloc = op_realloc,
+    .aligned_malloc = op_aligned_malloc,
+    .malloc_usable_size = op_malloc_usable_size,
+    .free = op_free,
+    .get_last_allocation_error = op_get_last_allocation_error,
+    .get_name = op_get_name,
+    .ext_trim_memory = op_trim_memory,
+};
+
+UMF_EXPORT const umf_memory_pool_ops_t *umfSlabPoolOps(void) { return &slab_ops; }

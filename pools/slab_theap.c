@@ -1,0 +1,668 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * Thread heaps: the slow side of malloc and free for blocks of size classes.
+ *
+ * Refill, in this order: the current slab's own frees, its remote frees, its unmade blocks (a few KiB at a time, so that
+ * memory is touched as it is needed), slabs that came by mail, the fullest of some available slabs, slabs of finished
+ * threads, new slices. A refill detaches the slab's whole free list: malloc then works without looking at the slab.
+ *
+ * A thread's heaps are found through one thread-local pointer to its record: a small cache by pool id, then a
+ * table. When the thread ends, a pthread key destructor (which puts itself off to the last round, since other destructors may
+ * still allocate) parks its heaps in their pools; the next thread of the pool takes a parked heap over as it is, and threads
+ * that need slabs empty parked heaps. After that the thread allocates through the pool's shared heap.
+ *
+ * Fork: a child has one thread. Heaps of the others may have been caught anywhere, on pages that were copied at different
+ * times; nothing in them is trusted. Their live blocks stay valid, and those the child frees are reused (all other blocks of
+ * such slabs count as used for ever). The forking thread's own heap is consistent, except that frees by other threads may have
+ * been under way: it brings home what was sent before the fork, and forgets (loses) the few sent during it.
+ */
+#include "pools/slab.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+
+enum {
+    EXTEND_MIN_BYTES = 4 * 1024,  /* new blocks made at a time: one page … */
+    EXTEND_MAX_BYTES = 16 * 1024, /* … growing with the slab to this */
+    WAKE_DIVISOR = 8,             /* a full slab is used again when 1/8 of it, at most … */
+    WAKE_MAX = 32,                /* … so many blocks, are free */
+    PICK_CANDIDATES = 4,          /* available slabs looked at for the fullest */
+    TICK_REFILLS = 64,            /* idle slabs are looked for every so many refills */
+};
+
+const slab_theap_t slab_theap_none; // zero: every ready list is empty, every size takes the slow path
+
+UMF_TLS slab_theap_t *slab_process_theap = (slab_theap_t *)&slab_theap_none;
+
+/* ---- accounting ------------------------------------------------------------------------------------------- */
+
+/* Brings `used` up to date. */
+static void slab_settle(slab_t *slab) {
+    slab->used -= slab->needed_set - slab->needed;
+    slab->needed_set = slab->needed;
+    if (unlikely(slab->used > slab->made)) {
+        umf_panic("free(): double free in the %zu-byte blocks at %p", slab->block_bytes, (void *)slab->base);
+    }
+}
+
+/* The next look is due after `frees` own frees. */
+static void slab_set_needed(slab_t *slab, uint32_t frees) { slab->needed = slab->needed_set = frees; }
+
+static uint32_t slab_wake_count(const slab_t *slab) {
+    uint32_t count = slab->capacity / WAKE_DIVISOR;
+    return count < 1 ? 1 : count > WAKE_MAX ? WAKE_MAX : count;
+}
+
+/* ---- lists -------------------------------------------------------------------------------------------------- */
+
+static void available_push(slab_theap_t *theap, slab_t *slab) {
+    slab_t **head = &theap->available[slab->cls];
+    slab->state = SLAB_AVAILABLE;
+    slab->prev = NULL;
+    slab->next = *head;
+    if (*head != NULL) {
+        (*head)->prev = slab;
+    }
+    *head = slab;
+}
+
+static void available_remove(slab_theap_t *theap, slab_t *slab) {
+    if (slab->prev != NULL) {
+        slab->prev->next = slab->next;
+    } else {
+        theap->available[slab->cls] = slab->next;
+    }
+    if (slab->next != NULL) {
+        slab->next->prev = slab->prev;
+    }
+}
+
+/* The fullest of the first few: fuller slabs fill up, emptier ones get the chance to become empty. */
+static slab_t *available_pick(slab_theap_t *theap, unsigned cls) {
+    slab_t *best = theap->available[cls];
+    slab_t *slab = best != NULL ? best->next : NULL;
+    for (unsigned i = 1; i < PICK_CANDIDATES && slab != NULL; i++, slab = slab->next) {
+        if (slab->used - (slab->needed_set - slab->needed) > best->used - (best->needed_set - best->needed)) {
+            best = slab;
+        }
+    }
+    if (best != NULL) {
+        available_remove(theap, best);
+    }
+    return best;
+}
+
+/* ---- life of a slab ------------------------------------------------------------------------------------------- */
+
+static slab_t *slab_new(slab_theap_t *theap, unsigned cls) {
+    const slab_class_info_t *info = &slab_class_info[cls];
+    uint32_t slices = info->slices;
+    slab_t *slab = slab_chunk_take(theap->pool, slices, 1);
+    while (slab == NULL && ((size_t)slices << MAP_SLICE_SHIFT) / 2 >= info->block_bytes) { // a provider near its end
+        slices = slices / 2 > 0 ? slices / 2 : 1;
+        slab = slab_chunk_take(theap->pool, slices, 1);
+        if (slices == 1) {
+            break;
+        }
+    }
+    if (slab == NULL) {
+        return NULL;
+    }
+    slab->cls = (uint8_t)cls;
+    slab->block_bytes = info->block_bytes;
+    slab->capacity = slices == info->slices ? info->capacity
+                                            : (uint16_t)(((size_t)slices << MAP_SLICE_SHIFT) / info->block_bytes);
+    slab->made = 0;
+    slab->used = 0;
+    slab->free = NULL;
+    slab->idle = false;
+    slab_set_needed(slab, 0);
+    store_relaxed(&slab->remote, 0);
+    store_relaxed(&slab->head.owner, (uintptr_t)theap);
+    slab_chunk_publish(slab);
+    return slab;
+}
+
+/* Makes some new blocks; only called with an empty free list. True when there was room. */
+static bool slab_extend(slab_t *slab) {
+    uint32_t room = (uint32_t)slab->capacity - slab->made;
+    if (room == 0) {
+        return false;
+    }
+    size_t bytes = slab->made * slab->block_bytes / 4;
+    bytes = bytes < EXTEND_MIN_BYTES ? EXTEND_MIN_BYTES : bytes > EXTEND_MAX_BYTES ? EXTEND_MAX_BYTES : bytes;
+    uint32_t count = (uint32_t)(bytes / slab->block_bytes);
+    count = count < 1 ? 1 : count > room ? room : count;
+    char *block = (char *)slab->base + slab->made * slab->block_bytes;
+    slab->free = (slab_block_t *)block;
+    for (uint32_t i = 1; i < count; i++, block += slab->block_bytes) {
+        ((slab_block_t *)block)->next = (slab_block_t *)(block + slab->block_bytes);
+    }
+    ((slab_block_t *)block)->next = NULL;
+    slab->made = (uint16_t)(slab->made + count);
+    return true;
+}
+
+/* Gives an empty slab that is in no list back; keeps it available while it is in a mailbox. */
+static void slab_retire(slab_theap_t *theap, slab_t *slab) {
+    if (slab_remote_is_mailed(slab)) {
+        slab_set_needed(slab, 0);
+        available_push(theap, slab); // looked at again when the mail arrives
+        return;
+    }
+    slab_chunk_give(slab);
+}
+
+/* A slab whose accounts have changed finds its place: available, or given back when empty. Not for current slabs. */
+static void slab_place(slab_theap_t *theap, slab_t *slab) {
+    slab_settle(slab);
+    if (slab->state == SLAB_AVAILABLE) {
+        available_remove(theap, slab);
+    }
+    if (slab->used == 0) {
+        slab_retire(theap, slab);
+    } else if (slab->free != NULL || slab->made < slab->capacity) {
+        slab_set_needed(slab, slab->used);
+        available_push(theap, slab);
+    } else {
+        slab->state = SLAB_FULL;
+        slab_set_needed(slab, slab_wake_count(slab));
+    }
+}
+
+void slab_theap_event(slab_theap_t *theap, slab_t *slab) {
+    if (slab->state == SLAB_CURRENT) {
+        slab_settle(slab);
+        slab_set_needed(slab, slab->used);
+        if (slab->used == 0) {
+            theap->idle_classes[slab->cls / 64] |= UINT64_C(1) << (slab->cls % 64);
+        }
+        return;
+    }
+    slab_place(theap, slab);
+}
+
+/* ---- mail ------------------------------------------------------------------------------------------------------- */
+
+/* Takes in all slabs with remote frees. The caller holds the heap. */
+static void theap_take_mail(slab_theap_t *theap) {
+    slab_t *slab = slab_remote_open_mailbox(theap);
+    while (slab != NULL) {
+        slab_t *next = slab->mail_next; // before the bit is cleared: then it may be mailed again
+        slab_theap_t *owner = (slab_theap_t *)load_acquire(&slab->head.owner);
+        if (owner != theap) {
+            slab_remote_mail(owner, slab); // changed hands since it was sent
+        } else {
+            slab_settle(slab);
+            slab_remote_collect(slab, true);
+            if (slab->state == SLAB_CURRENT) {
+                slab_set_needed(slab, slab->used);
+                if (slab->used == 0) {
+                    theap->idle_classes[slab->cls / 64] |= UINT64_C(1) << (slab->cls % 64);
+                }
+            } else {
+                slab_place(theap, slab);
+            }
+        }
+        slab = next;
+    }
+}
+
+/* ---- parked heaps ------------------------------------------------------------------------------------------------ */
+
+/* Puts the ready blocks of a class back into their slab. */
+static void theap_unready(slab_theap_t *theap, unsigned cls) {
+    slab_block_t *list = theap->ready[cls];
+    if (list == NULL) {
+        return;
+    }
+    slab_t *slab = theap->current[cls];
+    slab_settle(slab);
+    slab_block_t *last = list;
+    uint32_t count = 1;
+    for (; last->next != NULL; last = last->next) {
+        count++;
+    }
+    last->next = slab->free;
+    slab->free = list;
+    slab->used -= count;
+    slab_set_needed(slab, slab->used);
+    theap->ready[cls] = NULL;
+}
+
+/* The current slab of a class becomes an ordinary one (or goes back when empty). */
+static void theap_drop_current(slab_theap_t *theap, unsigned cls) {
+    slab_t *slab = theap->current[cls];
+    if (slab == NULL) {
+        return;
+    }
+    theap_unready(theap, cls);
+    theap->current[cls] = NULL;
+    slab_settle(slab);
+    slab_remote_collect(slab, false);
+    slab->state = SLAB_FULL; // in no list; slab_place finds the right one
+    slab_place(theap, slab);
+}
+
+void slab_theap_flush(slab_theap_t *theap) {
+    slab_remote_flush(theap);
+    theap_take_mail(theap);
+    for (unsigned cls = 0; cls < SLAB_CLASSES; cls++) {
+        theap_drop_current(theap, cls);
+    }
+}
+
+/* Takes a parked heap out of the pool's list: the caller holds it then. */
+static slab_theap_t *parked_pop(slab_pool_t *pool) {
+    if (pool->parked == NULL) { // RACY: a heap parked this moment is found next time
+        return NULL;
+    }
+    lock_acquire(&pool->lock);
+    slab_theap_t *theap = pool->parked;
+    if (theap != NULL) {
+        pool->parked = theap->next_parked;
+        theap->parked = false;
+    }
+    lock_release(&pool->lock);
+    return theap;
+}
+
+static void parked_push(slab_pool_t *pool, slab_theap_t *theap) {
+    lock_acquire(&pool->lock);
+    theap->next_parked = pool->parked;
+    theap->parked = true;
+    pool->parked = theap;
+    lock_release(&pool->lock);
+}
+
+/* Appends to the end: sweeps go round. */
+static void parked_push_last(slab_pool_t *pool, slab_theap_t *theap) {
+    lock_acquire(&pool->lock);
+    slab_theap_t **link = &pool->parked;
+    while (*link != NULL) {
+        link = &(*link)->next_parked;
+    }
+    theap->next_parked = NULL;
+    theap->parked = true;
+    *link = theap;
+    lock_release(&pool->lock);
+}
+
+/* Takes the mail of one parked heap in (which gives its empty slabs back) and moves a slab of the class over, if it has one. */
+static slab_t *theap_adopt(slab_theap_t *theap, unsigned cls) {
+    slab_pool_t *pool = theap->pool;
+    slab_theap_t *other = parked_pop(pool);
+    if (other == NULL) {
+        return NULL;
+    }
+    theap_take_mail(other);
+    slab_t *slab = available_pick(other, cls);
+    if (slab != NULL) {
+        // From here on frees of its blocks go to this heap; mail under way to the other one is forwarded.
+        store_release(&slab->head.owner, (uintptr_t)theap);
+    }
+    parked_push_last(pool, other);
+    return slab;
+}
+
+void slab_theap_sweep_parked(slab_pool_t *pool) {
+    uint32_t count;
+    lock_acquire(&pool->lock);
+    count = pool->theap_count;
+    lock_release(&pool->lock);
+    for (uint32_t i = 0; i < count; i++) {
+        slab_theap_t *theap = parked_pop(pool);
+        if (theap == NULL) {
+            break;
+        }
+        slab_theap_flush(theap);
+        parked_push_last(pool, theap);
+    }
+}
+
+/* ---- refill ------------------------------------------------------------------------------------------------------- */
+
+/* Current slabs that stay empty from one tick to the next go back. */
+static void theap_tick(slab_theap_t *theap) {
+    theap->ticks = TICK_REFILLS;
+    slab_remote_flush(theap);
+    for (unsigned w = 0; w < ARRAY_LENGTH(theap->idle_classes); w++) {
+        uint64_t bits = theap->idle_classes[w];
+        while (bits != 0) {
+            unsigned cls = w * 64 + (unsigned)__builtin_ctzll(bits);
+            bits &= bits - 1;
+            slab_t *slab = theap->current[cls];
+            bool empty = false;
+            if (slab != NULL) {
+                slab_settle(slab);
+                empty = slab->used == 0;
+            }
+            if (empty && slab->idle) {
+                theap_drop_current(theap, cls);
+            } else if (empty) {
+                slab->idle = true;
+                continue; // asked again at the next tick
+            }
+            theap->idle_classes[w] &= ~(UINT64_C(1) << (cls % 64));
+        }
+    }
+}
+
+/* The next slab to be current. */
+static slab_t *theap_next_slab(slab_theap_t *theap, unsigned cls) {
+    slab_t *slab = available_pick(theap, cls);
+    if (slab == NULL) {
+        slab = theap_adopt(theap, cls);
+    }
+    if (slab == NULL) {
+        slab = slab_new(theap, cls);
+    }
+    if (slab == NULL) { // out of memory: what idle and finished heaps hold may help
+        slab_theap_flush(theap);
+        slab_theap_sweep_parked(theap->pool);
+        slab = available_pick(theap, cls);
+        slab = slab != NULL ? slab : slab_new(theap, cls);
+    }
+    return slab;
+}
+
+void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
+    if (unlikely(theap->ticks-- == 0)) {
+        theap_tick(theap);
+    }
+    if (unlikely(load_relaxed(&theap->mailbox) != NULL)) {
+        theap_take_mail(theap);
+    }
+    slab_t *slab = theap->current[cls];
+    bool extended = false;
+    for (;;) {
+        if (slab != NULL) {
+            slab_settle(slab);
+            if (slab->free != NULL || slab_remote_collect(slab, false)) {
+                break;
+            }
+            if (slab_extend(slab)) {
+                extended = true;
+                break;
+            }
+            slab->state = SLAB_FULL;
+            slab_set_needed(slab, slab_wake_count(slab));
+        }
+        theap->current[cls] = NULL;
+        slab = theap_next_slab(theap, cls);
+        if (slab == NULL) {
+            return NULL;
+        }
+        slab->state = SLAB_CURRENT;
+        theap->current[cls] = slab;
+    }
+    slab_block_t *block = slab->free;
+    slab->free = NULL;
+    slab->used = slab->made;
+    slab->idle = false;
+    slab_set_needed(slab, slab->used);
+    theap->ready[cls] = block->next;
+    if (zero != NULL) {
+        // Only a block made alone is known to be untouched: linking wrote into the others.
+        *zero = extended && slab->fresh && block->next == NULL;
+    }
+    return block;
+}
+
+void *slab_theap_shared_alloc(slab_pool_t *pool, unsigned cls) {
+    void *block = NULL;
+    lock_acquire(&pool->shared_lock);
+    slab_theap_t *theap = pool->shared;
+    if (theap != NULL) {
+        slab_block_t *ready = theap->ready[cls];
+        if (ready != NULL) {
+            theap->ready[cls] = ready->next;
+            block = ready;
+        } else {
+            block = slab_theap_refill(theap, cls, NULL);
+        }
+    }
+    lock_release(&pool->shared_lock);
+    return block;
+}
+
+/* ---- heaps and threads ------------------------------------------------------------------------------------------------ */
+
+static const slab_thread_t thread_none;
+static const slab_thread_t thread_retired = {.retired = true};
+UMF_TLS slab_thread_t *slab_thread = (slab_thread_t *)&thread_none;
+
+/* One key per library: the destructor's code must be there as long as the key. */
+static pthread_key_t exit_key;
+static _Atomic(int) exit_key_state; // 0 none, 1 being made, 2 ready, 3 there is none
+
+static void thread_exit(void *arg);
+
+static bool exit_key_ready(void) {
+    int state = load_acquire(&exit_key_state);
+    while (state != 2 && state != 3) {
+        int none = 0;
+        if (state == 0 && cas_strong_acq_rel(&exit_key_state, &none, 1)) {
+            store_release(&exit_key_state, pthread_key_create(&exit_key, thread_exit) == 0 ? 2 : 3);
+        }
+        state = load_acquire(&exit_key_state);
+    }
+    return state == 2;
+}
+
+__attribute__((destructor)) static void exit_key_delete(void) {
+    int ready = 2;
+    if (cas_strong_acq_rel(&exit_key_state, &ready, 3)) {
+        pthread_key_delete(exit_key); // the library may be unmapped now
+    }
+}
+
+slab_theap_t *slab_theap_new(slab_pool_t *pool, bool shared) {
+    slab_theap_t *theap = shared ? NULL : parked_pop(pool);
+    if (theap != NULL) {
+        return theap;
+    }
+    theap = base_alloc(sizeof(slab_theap_t));
+    if (theap == NULL) {
+        return NULL;
+    }
+    theap->pool = pool;
+    theap->shared = shared;
+    theap->ticks = TICK_REFILLS;
+    theap->medium_max = pool->medium_max;
+    memcpy(theap->class_of, pool->class_of, sizeof(pool->class_of));
+    lock_acquire(&pool->lock);
+    theap->next_of_pool = pool->theaps;
+    pool->theaps = theap;
+    pool->theap_count++;
+    lock_release(&pool->lock);
+    return theap;
+}
+
+/* The slot's lock is held. */
+static slab_pool_t *pool_find_live(uint64_t id) {
+    slab_pool_t *pool = umf_core_state.slots[CORE_SLOT_SLAB].live;
+    while (pool != NULL && pool->id != id) {
+        pool = pool->next_live;
+    }
+    return pool;
+}
+
+/* Forgets heaps of destroyed pools; makes room for one more. */
+static bool record_reserve(slab_thread_t *record) {
+    core_slot_t *slot = &umf_core_state.slots[CORE_SLOT_SLAB];
+    if (record->count < record->room) {
+        return true;
+    }
+    lock_acquire(&slot->lock);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < record->count; i++) {
+        if (pool_find_live(record->entry[i].pool_id) != NULL) {
+            record->entry[kept++] = record->entry[i];
+        }
+    }
+    lock_release(&slot->lock);
+    record->count = kept;
+    if (kept < record->room) {
+        return true;
+    }
+    uint32_t room = record->room != 0 ? record->room * 2 : 4;
+    slab_thread_entry_t *entry = base_alloc(room * sizeof(slab_thread_entry_t));
+    if (entry == NULL) {
+        return false;
+    }
+    if (kept != 0) {
+        memcpy(entry, record->entry, kept * sizeof(slab_thread_entry_t));
+    }
+    base_free(record->entry, record->room * sizeof(slab_thread_entry_t));
+    record->entry = entry;
+    record->room = room;
+    return true;
+}
+
+/* The thread's record, made on first use; NULL at its end or without memory. */
+static slab_thread_t *record_get(void) {
+    slab_thread_t *record = slab_thread;
+    if (record->retired) {
+        return NULL;
+    }
+    if (record != &thread_none) {
+        return record;
+    }
+    if (!exit_key_ready()) {
+        return NULL;
+    }
+    record = base_alloc(sizeof(slab_thread_t));
+    if (record == NULL) {
+        return NULL;
+    }
+    slab_thread = record; // before setspecific: that may allocate (keys above 31)
+    if (pthread_setspecific(exit_key, record) != 0) {
+        slab_thread = (slab_thread_t *)&thread_none;
+        base_free(record, sizeof(*record));
+        return NULL;
+    }
+    return record;
+}
+
+slab_theap_t *slab_theap_find(slab_pool_t *pool) {
+    for (uint32_t i = 0; i < slab_thread->count; i++) {
+        if (slab_thread->entry[i].pool_id == pool->id) {
+            return slab_thread->entry[i].theap;
+        }
+    }
+    return NULL;
+}
+
+UMF_COLD slab_theap_t *slab_theap_get_slow(slab_pool_t *pool) {
+    slab_thread_t *record = record_get();
+    if (record == NULL) {
+        return NULL;
+    }
+    slab_theap_t *theap = slab_theap_find(pool);
+    if (theap == NULL) {
+        if (!record_reserve(record) || (theap = slab_theap_new(pool, false)) == NULL) {
+            return NULL;
+        }
+        record->entry[record->count++] = (slab_thread_entry_t){pool->id, theap};
+    }
+    record->cache[pool->id % SLAB_THREAD_CACHE] = (slab_thread_entry_t){pool->id, theap};
+    if (pool->process) {
+        slab_process_theap = theap;
+    }
+    return theap;
+}
+
+/* Destructor of the thread key. */
+static void thread_exit(void *arg) {
+    slab_thread_t *record = arg;
+    // Destructors of other keys may still allocate; this one waits for the last round.
+    if (++record->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(exit_key, record) == 0) {
+        return;
+    }
+    slab_process_theap = (slab_theap_t *)&slab_theap_none;
+    slab_thread = (slab_thread_t *)&thread_retired;
+    core_slot_t *slot = &umf_core_state.slots[CORE_SLOT_SLAB];
+    for (uint32_t i = 0; i < record->count; i++) {
+        lock_acquire(&slot->lock);
+        slab_pool_t *pool = pool_find_live(record->entry[i].pool_id);
+        if (pool != NULL) {
+            fetch_add_acq_rel(&pool->exiting, 1); // it is not destroyed meanwhile
+        }
+        lock_release(&slot->lock);
+        if (pool != NULL) {
+            slab_theap_flush(record->entry[i].theap);
+            parked_push(pool, record->entry[i].theap);
+            fetch_sub_acq_rel(&pool->exiting, 1);
+        }
+    }
+    base_free(record->entry, record->room * sizeof(slab_thread_entry_t));
+    base_free(record, sizeof(*record));
+}
+
+void slab_theap_destroy_all(slab_pool_t *pool) {
+    while (pool->theaps != NULL) {
+        slab_theap_t *theap = pool->theaps;
+        pool->theaps = theap->next_of_pool;
+        base_free(theap, sizeof(*theap));
+    }
+}
+
+/* ---- fork ------------------------------------------------------------------------------------------------------------- */
+
+void slab_theap_fork_prepare(slab_pool_t *pool) {
+    slab_theap_t *own = slab_theap_find(pool);
+    if (own != NULL && pool->theap_count > 1) {
+        slab_remote_flush(own);
+        theap_take_mail(own);
+    }
+}
+
+/* Whatever the heap's thread was doing: the slab's blocks count as used, except those freed from now on. */
+static void slab_distrust(slab_t *slab) {
+    slab->made = slab->capacity;
+    slab->used = slab->capacity;
+    slab->free = NULL;
+    slab->state = SLAB_FULL;
+    slab_set_needed(slab, slab_wake_count(slab));
+}
+
+void slab_theap_fork_child(slab_pool_t *pool) {
+    if (pool->theap_count <= 1) {
+        return;
+    }
+    slab_theap_t *own = slab_theap_find(pool);
+    for (slab_theap_t *theap = pool->theaps; theap != NULL; theap = theap->next_of_pool) {
+        store_relaxed(&theap->mailbox, NULL);
+        if (theap == own || theap->parked || theap->shared) {
+            continue; // parked and shared heaps change under locks that the forking thread held
+        }
+        memset(theap->ready, 0, sizeof(theap->ready));
+        memset(theap->current, 0, sizeof(theap->current));
+        memset(theap->available, 0, sizeof(theap->available));
+        memset(theap->batch, 0, sizeof(theap->batch));
+        memset(theap->idle_classes, 0, sizeof(theap->idle_classes));
+    }
+    for (slab_chunk_t *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
+        for (uint32_t i = 0; i < chunk->slices;) {
+            slab_t *slab = load_relaxed(&chunk->slab_at[i]);
+            i += slab != NULL ? slab->slices : 1;
+            if (slab == NULL || load_relaxed(&slab->head.owner) == MAP_OWNER_NONE) {
+                continue; // large, or just being set up
+            }
+            store_relaxed(&slab->remote, 0);
+            slab_theap_t *owner = (slab_theap_t *)load_relaxed(&slab->head.owner);
+            if (owner != own && !owner->parked && !owner->shared) {
+                slab_distrust(slab);
+            }
+        }
+    }
+    for (slab_theap_t *theap = pool->theaps; theap != NULL; theap = theap->next_of_pool) {
+        if (theap != own && !theap->parked && !theap->shared) {
+            theap->next_parked = pool->parked;
+            theap->parked = true;
+            pool->parked = theap;
+        }
+    }
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* Operations common to the providers over the coarse block manager; see the header. */
+#define _GNU_SOURCE
+#include "providers/coarse_provider.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/base_alloc.h"
+
+enum { CACHE_LINE_BYTES = 64 }; /* the same on every machine: pools take it for a bucket size */
+
+umf_result_t coarse_provider_alloc(void *provider, size_t size, size_t alignment, void **ptr) {
+    coarse_provider_t *self = provider;
+    umf_result_t result = coarse_alloc(self->coarse, size, alignment, ptr);
+    if (result == UMF_RESULT_SUCCESS) {
+        provider_stats_add(&self->stats, size);
+    }
+    return result;
+}
+
+umf_result_t coarse_provider_free(void *provider, void *ptr, size_t size) {
+    coarse_provider_t *self = provider;
+    size_t freed = 0;
+    umf_result_t result = coarse_free(self->coarse, ptr, size, &freed);
+    provider_stats_remove(&self->stats, freed);
+    return result;
+}
+
+umf_result_t coarse_provider_split(void *provider, void *ptr, size_t total, size_t first) {
+    return coarse_split(((coarse_provider_t *)provider)->coarse, ptr, total, first);
+}
+
+umf_result_t coarse_provider_merge(void *provider, void *low, void *high, size_t total) {
+    return coarse_merge(((coarse_provider_t *)provider)->coarse, low, high, total);
+}
+
+umf_result_t coarse_provider_recommended_page_size(void *provider, size_t size, size_t *page_size) {
+    (void)size;
+    *page_size = ((coarse_provider_t *)provider)->page_size;
+    return UMF_RESULT_SUCCESS;
+}
+
+umf_result_t coarse_provider_min_page_size(void *provider, const void *ptr, size_t *page_size) {
+    (void)ptr;
+    *page_size = ((coarse_provider_t *)provider)->page_size;
+    return UMF_RESULT_SUCCESS;
+}
+
+umf_result_t coarse_provider_cache_line_size(void *provider, size_t *size) {
+    (void)provider;
+    *size = CACHE_LINE_BYTES;
+    return UMF_RESULT_SUCCESS;
+}
+
+umf_result_t coarse_provider_ctl(void *provider, umf_ctl_query_source_t source, const char *name,
+                                 void *arg, size_t size, umf_ctl_query_type_t type, va_list args) {
+    (void)source;
+    coarse_provider_t *self = provider;
+    provider_ctl_t ctl;
+    umf_result_t result = provider_ctl_read(&ctl, name, arg, size, type, args);
+    if (result != UMF_RESULT_SUCCESS) {
+        return result;
+    }
+    // Run once by the framework. All is done in `initialize`, so that whoever runs it again does no harm.
+    if (strcmp(ctl.path, "post_initialize") == 0 && type == CTL_QUERY_RUNNABLE) {
+        return UMF_RESULT_SUCCESS;
+    }
+    return provider_stats_ctl(&self->stats, &ctl);
+}
+
+umf_result_t coarse_provider_name(const coarse_provider_t *provider, const char *default_name,
+                                  const char **name) {
+    if (name == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    *name = provider != NULL ? provider->name : default_name;
+    return UMF_RESULT_SUCCESS;
+}
+
+int coarse_provider_purge(coarse_provider_t *provider, void *ptr, size_t size) {
+    size_t page = base_page_size();
+    uintptr_t start = (uintptr_t)ptr;
+    coarse_range_t range;
+    if (!is_aligned(start, page) ||
+        coarse_find_range(provider->coarse, ptr, size, &range) != UMF_RESULT_SUCCESS) {
+        return EINVAL;
+    }
+    uintptr_t end = align_up(start + size, page);
+    uintptr_t last = align_down((uintptr_t)range.base + range.size, page);
+    if (end > last) {
+        end = last;
+    }
+    if (end <= start) {
+        return 0; // less than a page that is all ours
+    }
+    return madvise(ptr, end - start, MADV_DONTNEED) == 0 ? 0 : errno;
+}

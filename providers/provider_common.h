@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * What several providers need: the per-thread native error, statistics and their CTL nodes, names, and
+ * the translation of errno, protection and visibility values.
+ */
+#ifndef UMF_PROVIDERS_PROVIDER_COMMON_H
+#define UMF_PROVIDERS_PROVIDER_COMMON_H
+
+#include <umf/base.h>
+#include <umf/memory_provider.h>
+
+#include "core/utils.h"
+
+enum {
+    PROVIDER_NAME_BYTES = 64, /* with the NUL; longer names are cut */
+    PROVIDER_MESSAGE_BYTES =
+        96, /* longest fixed text (34) + ": " + longest strerror of glibc (49) */
+    PROVIDER_CTL_PATH_BYTES = 256 /* longest CTL path below a provider, with the NUL */
+};
+
+/* errno -> result, for failures that have no number of the provider's own. */
+umf_result_t provider_errno_result(int error);
+
+/* UMF_PROTECTION_ bits -> PROT_ bits. INVALID_ARGUMENT: unknown bits. 0 means no access. */
+umf_result_t provider_protection(unsigned bits, int *prot);
+/* Visibility -> MAP_PRIVATE or MAP_SHARED. INVALID_ARGUMENT: neither. */
+umf_result_t provider_visibility(umf_memory_visibility_t visibility, int *flag);
+
+/* Copies at most 63 bytes of name. INVALID_ARGUMENT: name is NULL. */
+umf_result_t provider_name_set(char (*out)[PROVIDER_NAME_BYTES], const char *name);
+
+/* Bytes of a line of the CPU's first data cache; 64 when unknown. */
+size_t provider_cpu_cache_line(void);
+
+/* Last native error of a thread in one kind of provider; lives in a UMF_TLS variable. All zero: none yet. */
+typedef struct provider_native_error {
+    int32_t code; /* distance from the provider's first number; 0: success */
+    int error;    /* errno; 0: none known */
+    char message[PROVIDER_MESSAGE_BYTES];
+} provider_native_error_t;
+
+/* Fills *message with texts[code], plus ": " and the system's text when an errno is known. */
+void provider_native_error_get(provider_native_error_t *last, const char *const *texts,
+                               const char **message);
+
+/* Requested bytes of live allocations. */
+typedef struct provider_stats {
+    _Atomic(size_t) allocated;
+    _Atomic(size_t) peak;
+} provider_stats_t;
+
+void provider_stats_add(provider_stats_t *stats, size_t bytes);
+void provider_stats_remove(provider_stats_t *stats, size_t bytes);
+
+/* A CTL request as ext_ctl gets it, with its path written out. */
+typedef struct provider_ctl {
+    char path[PROVIDER_CTL_PATH_BYTES]; /* wildcards replaced, empty components dropped */
+    void *arg;
+    size_t size;
+    umf_ctl_query_type_t type;
+} provider_ctl_t;
+
+/* Reads a request; `{}` components take `const char *` arguments. INVALID_CTL_PATH: too long or empty;
+ * INVALID_ARGUMENT: no name. */
+umf_result_t provider_ctl_read(provider_ctl_t *ctl, const char *name, void *arg, size_t size,
+                               umf_ctl_query_type_t type, va_list args);
+
+/* Answers a read of `value`'s `bytes` bytes. INVALID_ARGUMENT: not a read, or a buffer of another size. */
+umf_result_t provider_ctl_get(const provider_ctl_t *ctl, const void *value, size_t bytes);
+
+/* The stats.* nodes. INVALID_CTL_PATH: the path is none of them. */
+umf_result_t provider_stats_ctl(provider_stats_t *stats, const provider_ctl_t *ctl);
+
+#endif /* UMF_PROVIDERS_PROVIDER_COMMON_H */

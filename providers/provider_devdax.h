@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* DEVDAX provider, inside the library: what sysfs says about a device. */
+#ifndef UMF_PROVIDERS_PROVIDER_DEVDAX_H
+#define UMF_PROVIDERS_PROVIDER_DEVDAX_H
+
+#include <umf/base.h>
+
+#include <sys/types.h>
+
+#include "core/utils.h"
+
+/*
+ * How many bytes of a device must be mapped to have `size` of them: a multiple of its unit, 2 MiB when that is
+ * not known. directory: "/sys/dev/char" (tests have one of their own). INVALID_ARGUMENT: the device is
+ * smaller.
+ */
+umf_result_t devdax_mapping_size(const char *directory, dev_t device, size_t size, size_t *mapped);
+
+#endif /* UMF_PROVIDERS_PROVIDER_DEVDAX_H */

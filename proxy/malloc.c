@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * malloc, free, calloc, realloc and their slow sides.
+ *
+ * Hot path: the thread's heap of the process pool is one thread-local load away; malloc pops its ready list, free finds the
+ * block's slab through the address map and pushes. Before the first call, at a thread's end, for sizes that settings route
+ * elsewhere, and for every pool that is not a slab pool, the thread-local pointer or its class table lead to empty lists, so that all
+ * those cases meet in the slow functions and cost the hot path nothing.
+ *
+ * Ownership: every free, realloc and usable size asks the address map. An address that it does not know belongs to the system's malloc
+ * when that is in use (size.threshold), and is a mistake of the program otherwise.
+ */
+#define _GNU_SOURCE
+#include "proxy/malloc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pools/slab_inl.h"
+#include "proxy/badfree.h"
+#include "proxy/process_pool.h"
+#include "proxy/system_malloc.h"
+
+#include <umf/memory_pool.h>
+
+UMF_COLD static void *out_of_memory(void) {
+    errno = ENOMEM;
+    return NULL;
+}
+
+UMF_INLINE void *or_enomem(void *ptr) { return likely(ptr != NULL) ? ptr : out_of_memory(); }
+
+/* ---- pools that are reached through their handle (pool=proxy …) --------------------------------------------- */
+
+/* Bytes of a block of any pool. */
+static size_t pool_block_bytes(umf_memory_pool_handle_t pool, const void *ptr) {
+    size_t bytes = 0;
+    if (umfPoolMallocUsableSize(pool, ptr, &bytes) == UMF_RESULT_SUCCESS) {
+        return bytes;
+    }
+    // A pool that does not tell hands out whole provider allocations.
+    const map_region_t *region = map_find_region(ptr);
+    return region != NULL && region->base == (uintptr_t)ptr ? load_relaxed(&region->size) : 0;
+}
+
+static void *pool_alloc(umf_memory_pool_handle_t pool, size_t size) {
+    return umfPoolMalloc(pool, size != 0 ? size : 1);
+}
+
+static void *pool_calloc(umf_memory_pool_handle_t pool, size_t bytes) {
+    void *ptr = umfPoolCalloc(pool, 1, bytes != 0 ? bytes : 1);
+    if (ptr == NULL && umfPoolGetLastAllocationError(pool) == UMF_RESULT_ERROR_NOT_SUPPORTED) {
+        ptr = pool_alloc(pool, bytes);
+        if (ptr != NULL) {
+            memset(ptr, 0, bytes);
+        }
+    }
+    return ptr;
+}
+
+static void *pool_realloc(umf_memory_pool_handle_t pool, void *ptr, size_t size) {
+    void *moved = umfPoolRealloc(pool, ptr, size);
+    if (moved != NULL || umfPoolGetLastAllocationError(pool) != UMF_RESULT_ERROR_NOT_SUPPORTED) {
+        return moved;
+    }
+    size_t old_bytes = pool_block_bytes(pool, ptr);
+    moved = pool_alloc(pool, size);
+    if (moved != NULL) {
+        memcpy(moved, ptr, old_bytes < size ? old_bytes : size);
+        umfPoolFree(pool, ptr);
+    }
+    return moved;
+}
+
+/* The pool of an address that is in no slab pool; NULL if nobody's. */
+static umf_memory_pool_handle_t pool_of(const void *ptr) {
+    const map_region_t *region = map_find_region(ptr);
+    return region != NULL && !region->ipc_opened && region->pool != NULL && region->pool->magic == UMF_POOL_MAGIC
+               ? region->pool
+               : NULL;
+}
+
+/* ---- malloc -------------------------------------------------------------------------------------------------- */
+
+UMF_INLINE bool is_below_threshold(size_t size) { return unlikely(size < process_state.threshold); }
+
+UMF_NOINLINE static void *malloc_slow(size_t size) {
+    if (unlikely(!process_pool_ready())) {
+        return out_of_memory();
+    }
+    if (is_below_threshold(size)) {
+        return system_malloc.malloc(size);
+    }
+    if (unlikely(size > PTRDIFF_MAX)) {
+        return out_of_memory();
+    }
+    int saved_errno = errno;
+    void *ptr = process_slab() != NULL ? slab_alloc_slow(process_slab(), NULL, size)
+                                       : pool_alloc(process_state.pool, size);
+    errno = saved_errno;
+    return or_enomem(ptr);
+}
+
+void *proxy_malloc(size_t size) {
+    void *block = slab_take(slab_process_theap, size);
+    return likely(block != NULL) ? block : malloc_slow(size);
+}
+
+/* ---- free ---------------------------------------------------------------------------------------------------- */
+
+UMF_NOINLINE static void free_slow(void *ptr) {
+    if (ptr == NULL) {
+        return;
+    }
+    int saved_errno = errno;
+    slab_t *slab = slab_of(ptr);
+    if (likely(slab != NULL)) {
+        // A thread that only frees has a use for a heap too: it sends blocks home in batches.
+        slab_theap_t *theap = slab->pool->process ? slab_theap_get(slab->pool) : slab_theap_find(slab->pool);
+        slab_check_t check = slab_free_slow(theap, slab, ptr);
+        if (unlikely(check != SLAB_BLOCK_OK)) {
+            badfree_report("free", ptr, check);
+        }
+    } else {
+        umf_memory_pool_handle_t pool = pool_of(ptr);
+        if (pool != NULL) {
+            if (umfPoolFree(pool, ptr) != UMF_RESULT_SUCCESS) {
+                badfree_report("free", ptr, badfree_classify(ptr));
+            }
+        } else if (load_acquire(&system_malloc_ready)) {
+            system_malloc.free(ptr);
+        } else {
+            badfree_report("free", ptr, badfree_classify(ptr));
+        }
+    }
+    errno = saved_errno;
+}
+
+UMF_NOINLINE static void free_event(slab_t *slab) {
+    int saved_errno = errno;
+    slab_theap_event(slab_process_theap, slab);
+    errno = saved_errno;
+}
+
+void proxy_free(void *ptr) {
+    slab_t *slab = (slab_t *)map_word(ptr); // or another descriptor: its owner is no heap
+    if (likely(load_relaxed(&slab->head.owner) == (uintptr_t)slab_process_theap)) {
+        if (unlikely(slab_put(slab, ptr))) {
+            free_event(slab);
+        }
+        return;
+    }
+    free_slow(ptr);
+}
+
+/* ---- calloc -------------------------------------------------------------------------------------------------- */
+
+UMF_NOINLINE static void *calloc_slow(size_t count, size_t size) {
+    size_t bytes;
+    if (unlikely(!process_pool_ready()) || mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX) {
+        return out_of_memory();
+    }
+    if (is_below_threshold(bytes)) {
+        return system_malloc.calloc(count, size);
+    }
+    int saved_errno = errno;
+    void *ptr = process_slab() != NULL ? slab_pool_calloc(process_slab(), count, size)
+                                       : pool_calloc(process_state.pool, bytes);
+    errno = saved_errno;
+    return or_enomem(ptr);
+}
+
+void *proxy_calloc(size_t count, size_t size) {
+    size_t bytes;
+    if (likely(!mul_overflow(count, size, &bytes) && bytes <= SLAB_FAST_MAX)) {
+        void *block = slab_take(slab_process_theap, bytes);
+        if (likely(block != NULL)) {
+            slab_clear(block, bytes);
+            return block;
+        }
+    }
+    return calloc_slow(count, size);
+}
+
+/* ---- realloc ------------------------------------------------------------------------------------------------- */
+
+UMF_NOINLINE static void *realloc_slow(void *ptr, size_t size) {
+    slab_t *slab = slab_of(ptr);
+    if (likely(slab != NULL)) {
+        slab_check_t check = slab_check_block(slab, ptr);
+        if (unlikely(check != SLAB_BLOCK_OK)) {
+            badfree_report("realloc", ptr, check);
+            return out_of_memory();
+        }
+        int saved_errno = errno;
+        void *moved = slab_pool_realloc(slab->pool, ptr, size);
+        errno = saved_errno;
+        return or_enomem(moved);
+    }
+    umf_memory_pool_handle_t pool = pool_of(ptr);
+    if (pool != NULL) {
+        return size <= PTRDIFF_MAX ? or_enomem(pool_realloc(pool, ptr, size)) : out_of_memory();
+    }
+    if (load_acquire(&system_malloc_ready)) {
+        return system_malloc.realloc(ptr, size);
+    }
+    badfree_report("realloc", ptr, badfree_classify(ptr));
+    return out_of_memory();
+}
+
+void *proxy_realloc(void *ptr, size_t size) {
+    if (ptr == NULL) {
+        return proxy_malloc(size);
+    }
+    if (unlikely(size == 0)) {
+        proxy_free(ptr);
+        return NULL;
+    }
+    slab_theap_t *theap = slab_process_theap;
+    slab_t *slab = (slab_t *)map_word(ptr);
+    if (likely(load_relaxed(&slab->head.owner) == (uintptr_t)theap)) {
+        size_t old_bytes = slab->block_bytes;
+        if (size <= old_bytes && size > old_bytes / 2) {
+            return ptr;
+        }
+        void *block = slab_take(theap, size);
+        if (likely(block != NULL)) {
+            memcpy(block, ptr, old_bytes < size ? old_bytes : size);
+            if (unlikely(slab_put(slab, ptr))) {
+                free_event(slab);
+            }
+            return block;
+        }
+    }
+    return realloc_slow(ptr, size);
+}
+
+/* ---- the exported names ---------------------------------------------------------------------------------------- */
+
+UMF_EXPORT void *malloc(size_t size) __attribute__((alias("proxy_malloc")));
+UMF_EXPORT void free(void *ptr) __attribute__((alias("proxy_free")));
+UMF_EXPORT void *calloc(size_t count, size_t size) __attribute__((alias("proxy_calloc")));
+UMF_EXPORT void *realloc(void *ptr, size_t size) __attribute__((alias("proxy_realloc")));
+
+/* ---- for the other members of the family ------------------------------------------------------------------------ */
+
+void *proxy_aligned(size_t alignment, size_t size) {
+    if (unlikely(!process_pool_ready()) || unlikely(size > PTRDIFF_MAX)) {
+        return out_of_memory();
+    }
+    if (is_below_threshold(size)) {
+        return system_malloc.memalign(alignment, size);
+    }
+    int saved_errno = errno;
+    void *ptr = process_slab() != NULL
+                    ? slab_pool_aligned_alloc(process_slab(), size, alignment)
+                    : umfPoolAlignedMalloc(process_state.pool, size != 0 ? size : 1, alignment);
+    errno = saved_errno;
+    return or_enomem(ptr);
+}
+
+size_t proxy_usable_size(const void *ptr) {
+    if (ptr == NULL) {
+        return 0;
+    }
+    if (unlikely((uintptr_t)ptr == PROXY_PROBE_POINTER)) {
+        return PROXY_PROBE_ANSWER;
+    }
+    slab_t *slab = slab_of(ptr);
+    if (slab != NULL) {
+        slab_check_t check = slab_check_block(slab, ptr);
+        if (unlikely(check != SLAB_BLOCK_OK)) {
+            badfree_report("malloc_usable_size", ptr, check);
+            return 0;
+        }
+        return slab_usable(slab);
+    }
+    umf_memory_pool_handle_t pool = pool_of(ptr);
+    if (pool != NULL) {
+        return pool_block_bytes(pool, ptr);
+    }
+    if (load_acquire(&system_malloc_ready)) {
+        return system_malloc.malloc_usable_size((void *)(uintptr_t)ptr);
+    }
+    badfree_report("malloc_usable_size", ptr, badfree_classify(ptr));
+    return 0;
+}
+
+bool proxy_trim(size_t keep) {
+    if (!process_pool_ready()) {
+        return false;
+    }
+    int saved_errno = errno;
+    slab_pool_t *pool = process_slab();
+    size_t before = 0, after = 0;
+    if (pool != NULL) {
+        slab_stats_t stats;
+        slab_pool_stats(pool, &stats);
+        before = stats.purged_bytes + stats.reserved_peak - stats.reserved_bytes;
+        slab_pool_trim(pool, keep);
+        slab_pool_stats(pool, &stats);
+        after = stats.purged_bytes + stats.reserved_peak - stats.reserved_bytes;
+    } else {
+        umfPoolTrimMemory(process_state.pool, keep);
+    }
+    errno = saved_errno;
+    return after > before;
+}

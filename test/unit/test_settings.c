@@ -1,0 +1,691 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * UMF_PROXY's grammar and keys: what good text sets, that each bad text gives exactly one clear
+ * line and leaves the defaults, that any text is safe to parse, and that help and docs/settings.md
+ * show every key.
+ */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/proxy_settings.h"
+
+/* The root of the source tree, for docs/settings.md; given by the build. */
+#ifndef UMF_SOURCE_DIR
+#define UMF_SOURCE_DIR "."
+#endif
+
+enum { LINE_LIMIT = 195, OUTPUT_BYTES = 64 * 1024, FUZZ_ROUNDS = 100000 };
+
+/* Lines that a parse gave. */
+typedef struct lines {
+    unsigned count;
+    char last[512];
+} lines_t;
+
+static void take_line(void *context, const char *text) {
+    lines_t *lines = context;
+    lines->count++;
+    cr_assert(strlen(text) <= LINE_LIMIT, "%zu bytes: %s", strlen(text), text);
+    cr_assert(strncmp(text, "UMF_PROXY: ", 11) == 0, "%s", text);
+    for (const char *c = text; *c != '\0'; c++) {
+        cr_assert((unsigned char)*c >= 0x20 && *c != 0x7f, "control character in: %s", text);
+    }
+    snprintf(lines->last, sizeof lines->last, "%s", text);
+}
+
+/* Defaults, then `text`; the lines in *lines. */
+static int parse(proxy_settings_t *settings, const char *text, lines_t *lines) {
+    settings_sink_t sink = {take_line, lines};
+    memset(lines, 0, sizeof *lines);
+    proxy_settings_defaults(settings);
+    int errors = proxy_settings_parse_to(settings, text, &sink);
+    cr_assert_eq(errors, (int)lines->count);
+    return errors;
+}
+
+/* Parses text that must be good. */
+static proxy_settings_t good(const char *text) {
+    proxy_settings_t settings;
+    lines_t lines;
+    parse(&settings, text, &lines);
+    cr_assert_eq(lines.count, 0, "\"%s\" gave: %s", text, lines.last);
+    return settings;
+}
+
+static void expect_equal(const proxy_settings_t *a, const proxy_settings_t *b, const char *text) {
+    cr_expect_eq(a->disposition, b->disposition, "%s", text);
+    cr_expect_eq(a->size_threshold, b->size_threshold, "%s", text);
+    cr_expect_eq(a->pool, b->pool, "%s", text);
+    cr_expect_eq(a->numa_mode, b->numa_mode, "%s", text);
+    cr_expect_eq(a->numa_nodes.count, b->numa_nodes.count, "%s", text);
+    cr_expect_eq(a->numa_part_size, b->numa_part_size, "%s", text);
+    cr_expect_eq(a->numa_partitions.count, b->numa_partitions.count, "%s", text);
+    cr_expect_eq(a->page_size, b->page_size, "%s", text);
+    cr_expect_eq(a->page_strict, b->page_strict, "%s", text);
+    cr_expect_eq(a->slab_chunk_size, b->slab_chunk_size, "%s", text);
+    cr_expect_eq(a->slab_purge_delay_ms, b->slab_purge_delay_ms, "%s", text);
+    cr_expect_eq(a->slab_keep_all, b->slab_keep_all, "%s", text);
+    cr_expect_eq(a->stats, b->stats, "%s", text);
+    cr_expect_str_eq(a->log, b->log, "%s", text);
+    cr_expect_eq(a->on_error, b->on_error, "%s", text);
+    cr_expect_eq(a->help, b->help, "%s", text);
+}
+
+Test(settings, nothing_given_means_defaults) {
+    static const char *const empty[] = {NULL, "", ";", ";;;", " ; \t;\n", "   "};
+    for (size_t i = 0; i < ARRAY_LENGTH(empty); i++) {
+        proxy_settings_t s = good(empty[i]);
+        cr_expect_eq(s.disposition, PROXY_DISPOSITION_PRIVATE);
+        cr_expect_eq(s.size_threshold, 0);
+        cr_expect_eq(s.pool, PROXY_POOL_SLAB);
+        cr_expect_eq(s.numa_mode, PROXY_NUMA_DEFAULT);
+        cr_expect_eq(s.numa_nodes.count, 0);
+        cr_expect_eq(s.numa_part_size, 0);
+        cr_expect_eq(s.numa_partitions.count, 0);
+        cr_expect_eq(s.page_size, PROXY_PAGE_DEFAULT);
+        cr_expect_not(s.page_strict);
+        cr_expect_eq(s.slab_chunk_size, 0);
+        cr_expect(s.slab_purge_delay_ms <= 3600000);
+        cr_expect_not(s.slab_keep_all);
+        cr_expect_eq(s.stats, PROXY_STATS_OFF);
+        cr_expect_str_empty(s.log);
+        cr_expect_eq(s.on_error, PROXY_ON_ERROR_DEFAULT);
+        cr_expect_not(s.help);
+    }
+}
+
+Test(settings, every_word_sets_its_value) {
+    cr_expect_eq(good("page.disposition=private").disposition, PROXY_DISPOSITION_PRIVATE);
+    cr_expect_eq(good("page.disposition=shared-shm").disposition, PROXY_DISPOSITION_SHARED_SHM);
+    cr_expect_eq(good("page.disposition=shared-fd").disposition, PROXY_DISPOSITION_SHARED_FD);
+    cr_expect_eq(good("pool=slab").pool, PROXY_POOL_SLAB);
+    cr_expect_eq(good("pool=proxy").pool, PROXY_POOL_PROXY);
+    cr_expect_eq(good("os.numa.mode=default").numa_mode, PROXY_NUMA_DEFAULT);
+    cr_expect_eq(good("os.numa.mode=bind;os.numa.nodes=0").numa_mode, PROXY_NUMA_BIND);
+    cr_expect_eq(good("os.numa.mode=interleave;os.numa.nodes=0").numa_mode, PROXY_NUMA_INTERLEAVE);
+    cr_expect_eq(good("os.numa.mode=preferred").numa_mode, PROXY_NUMA_PREFERRED);
+    cr_expect_eq(good("os.numa.nodes=1;os.numa.mode=preferred").numa_nodes.node[0], 1);
+    cr_expect_eq(good("os.numa.mode=split;os.numa.nodes=0").numa_mode, PROXY_NUMA_SPLIT);
+    cr_expect_eq(good("os.numa.mode=local").numa_mode, PROXY_NUMA_LOCAL);
+    cr_expect_eq(good("os.page.size=default").page_size, PROXY_PAGE_DEFAULT);
+    cr_expect_eq(good("os.page.size=transparent").page_size, PROXY_PAGE_TRANSPARENT);
+    cr_expect_eq(good("os.page.size=2M").page_size, PROXY_PAGE_2M);
+    cr_expect_eq(good("os.page.size=1g").page_size, PROXY_PAGE_1G);
+    cr_expect_eq(good("stats=exit").stats, PROXY_STATS_EXIT);
+    cr_expect(good("help").help);
+    cr_expect(good("os.page.size=2M;os.page.strict=yes").page_strict);
+}
+
+Test(settings, a_bool_has_eight_words) {
+    static const char *const yes[] = {"yes", "on", "true", "1", "YES", "True"};
+    static const char *const no[] = {"no", "off", "false", "0", "No"};
+    char text[64];
+    for (size_t i = 0; i < ARRAY_LENGTH(yes); i++) {
+        snprintf(text, sizeof text, "slab.keep.all=%s", yes[i]);
+        cr_expect(good(text).slab_keep_all, "%s", text);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(no); i++) {
+        snprintf(text, sizeof text, "slab.keep.all=%s", no[i]);
+        cr_expect_not(good(text).slab_keep_all, "%s", text);
+    }
+}
+
+Test(settings, sizes_and_times_take_suffixes) {
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } sizes[] = {
+        {"0", 0},
+        {"222", 222},
+        {"00222", 222},
+        {"64k", 65536},
+        {"64K", 65536},
+        {"64kB", 65536},
+        {"64KiB", 65536},
+        {"64kib", 65536},
+        {"64B", 64},
+        {"3M", 3u << 20},
+        {"3MiB", 3u << 20},
+        {"2G", UINT64_C(2) << 30},
+        {"1024G", UINT64_C(1) << 40},
+        {"1T", UINT64_C(1) << 40},
+        {"1TiB", UINT64_C(1) << 40},
+    };
+    static const struct {
+        const char *text;
+        uint64_t msec;
+    } times[] = {{"0", 0},     {"7", 7},           {"7ms", 7},
+                 {"3s", 3000}, {"3600s", 3600000}, {"3600000", 3600000}};
+    char text[64];
+    for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
+        snprintf(text, sizeof text, "size.threshold=%s", sizes[i].text);
+        cr_expect_eq(good(text).size_threshold, sizes[i].bytes, "%s", text);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(times); i++) {
+        snprintf(text, sizeof text, "slab.purge.delay=%s", times[i].text);
+        cr_expect_eq(good(text).slab_purge_delay_ms, times[i].msec, "%s", text);
+    }
+    cr_expect_eq(good("slab.chunk.size=4M").slab_chunk_size, 4u << 20);
+}
+
+Test(settings, lists_keep_their_order) {
+    proxy_settings_t s =
+        good("os.numa.mode=interleave;os.numa.nodes=5,0-3,1023;os.numa.part.size=2M");
+    static const unsigned nodes[] = {5, 0, 1, 2, 3, 1023};
+    cr_assert_eq(s.numa_nodes.count, ARRAY_LENGTH(nodes));
+    cr_expect_arr_eq(s.numa_nodes.node, nodes, sizeof nodes);
+    cr_expect_eq(s.numa_part_size, 2u << 20);
+
+    s = good("os.numa.mode=split;os.numa.nodes=0,1;os.numa.partitions=0:1,1:4294967295,0:3");
+    cr_assert_eq(s.numa_partitions.count, 3);
+    cr_expect_eq(s.numa_partitions.part[1].node, 1);
+    cr_expect_eq(s.numa_partitions.part[1].weight, UINT32_MAX);
+    cr_expect_eq(s.numa_partitions.part[2].node, 0);
+    cr_expect_eq(s.numa_partitions.part[2].weight, 3);
+
+    s = good("os.numa.mode=bind;os.numa.nodes=0-255");
+    cr_expect_eq(s.numa_nodes.count, SETTINGS_LIST_MAX);
+    cr_expect_eq(s.numa_nodes.node[255], 255);
+}
+
+Test(settings, white_space_and_empty_entries_do_not_matter) {
+    proxy_settings_t s =
+        good("  ;\n\tpool =  proxy ;; size.threshold\t=\t64 ;\n\n os.page.size = 1G;");
+    cr_expect_eq(s.pool, PROXY_POOL_PROXY);
+    cr_expect_eq(s.size_threshold, 64);
+    cr_expect_eq(s.page_size, PROXY_PAGE_1G);
+}
+
+Test(settings, a_log_text_is_rewritten_for_the_logger) {
+    static const char *const cases[][2] = {
+        {"log=output:stderr", "output:stderr"},
+        {"log=level:debug,output:stdout", "level:debug;output:stdout"},
+        {"log=level:debug , pid:yes", "level:debug;pid:yes;output:stderr"},
+        {"log=output:file,/tmp/a b.log,level:info,flush:debug",
+         "output:file,/tmp/a b.log;level:info;flush:debug"},
+        {"log=timestamp:no,output:file,x=y", "timestamp:no;output:file,x=y"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        cr_expect_str_eq(good(cases[i][0]).log, cases[i][1]);
+    }
+}
+
+Test(settings, on_error_decides_for_settings_and_frees) {
+    proxy_settings_t s = good("");
+    cr_expect_not(proxy_settings_abort_on_wrong_setting(&s));
+    cr_expect(proxy_settings_abort_on_bad_free(&s));
+    s = good("on.error=default");
+    cr_expect_not(proxy_settings_abort_on_wrong_setting(&s));
+    cr_expect(proxy_settings_abort_on_bad_free(&s));
+    s = good("on.error=warn");
+    cr_expect_not(proxy_settings_abort_on_wrong_setting(&s));
+    cr_expect_not(proxy_settings_abort_on_bad_free(&s));
+    s = good("on.error=abort");
+    cr_expect(proxy_settings_abort_on_wrong_setting(&s));
+    cr_expect(proxy_settings_abort_on_bad_free(&s));
+}
+
+/* Each is one bad entry: one line that contains `part`, and nothing is changed. */
+static const struct bad {
+    const char *text, *part;
+} bad[] = {
+    /* keys */
+    {"page.dispositon=private",
+     "unknown key \"page.dispositon\" (did you mean \"page.disposition\"? "
+     "UMF_PROXY=help lists all)"},
+    {"Pool=slab", "did you mean \"pool\""},
+    {"pol=slab", "did you mean \"pool\""},
+    {"stat=exit", "did you mean \"stats\""},
+    {"slab.keepall=yes", "did you mean \"slab.keep.all\""},
+    {"on_error=abort", "did you mean \"on.error\""},
+    {"os.pagesize=2M", "did you mean \"os.page.size\""},
+    {"threshold=64", "unknown key \"threshold\" (UMF_PROXY=help lists all)"},
+    {"xyz=1", "unknown key \"xyz\" (UMF_PROXY=help"},
+    {"xpage.disposition=shared-fdfoo", "unknown key \"xpage.disposition\""},
+    {"page disposition=private", "unknown key \"page disposition\""},
+    {"hlep", "unknown key \"hlep\" (did you mean \"help\"? UMF_PROXY=help lists all)"},
+    {"szie.treshold=1", "did you mean \"size.threshold\""},
+    {"szei.treshold=1", "unknown key \"szei.treshold\" (UMF_PROXY=help lists all)"},
+    {"halp", "did you mean \"help\""},
+    {"abcd", "\"abcd\" is not key=value"},
+    {"pool:proxy", "\"pool:proxy\" is not key=value"},
+    {"?", "\"?\" is not key=value"},
+    {"=", "\"=\" has no key"},
+    {"=64", "\"=64\" has no key"},
+    {" = slab", "\"= slab\" has no key"},
+    {"\x01=1", "unknown key \"?\""},
+    {"\xc3\xa4=1", "unknown key \"\xc3\xa4\""},
+    {"help=1", "help takes no value; write help alone"},
+    {"help=", "help takes no value"},
+    /* words */
+    {"page.disposition=shared", "page.disposition=shared: not allowed; use one of private, "
+                                "shared-shm, shared-fd"},
+    {"page.disposition=shared-fdfoo", "shared-fdfoo: not allowed"},
+    {"page.disposition=", "page.disposition=: not allowed; use one of"},
+    {"page.disposition", "page.disposition has no value; use one of"},
+    {"pool", "pool has no value; use slab or proxy"},
+    {"pool=", "pool=: not allowed; use slab or proxy"},
+    {"pool=slab,stats=exit", "pool=slab,stats=exit: not allowed"},
+    {"pool=slab=proxy", "pool=slab=proxy: not allowed"},
+    {"pool=slab|proxy", "pool=slab|proxy: not allowed"},
+    {"pool=\"slab\"", "not allowed"},
+    {"os.page.size=3M", "os.page.size=3M: not allowed; use one of default, transparent, 2M, 1G"},
+    {"os.page.size=2MiB", "os.page.size=2MiB: not allowed"},
+    {"stats=on", "stats=on: not allowed; use off or exit"},
+    {"on.error=exit", "use one of default, warn, abort"},
+    {"slab.keep.all=maybe", "slab.keep.all=maybe: not allowed; use yes or no"},
+    {"slab.keep.all=", "use yes or no"},
+    {"slab.keep.all", "slab.keep.all has no value; use yes or no"},
+    {"os.page.strict=2", "os.page.strict=2: not allowed; use yes or no"},
+    {"os.numa.mode=bnd", "use one of default, bind, interleave, preferred, split, local"},
+    /* sizes and times */
+    {"size.threshold=12q",
+     "size.threshold=12q: not a size; use a number with k, M, G or T, from 0 to 1T"},
+    {"size.threshold=", "not a size"},
+    {"size.threshold", "size.threshold has no value; use a number with"},
+    {"size.threshold=abc", "not a size"},
+    {"size.threshold=k", "not a size"},
+    {"size.threshold=-1", "size.threshold=-1: not a size"},
+    {"size.threshold=+1", "not a size"},
+    {"size.threshold=1.5M", "not a size"},
+    {"size.threshold=0x40", "not a size"},
+    {"size.threshold=64 k", "not a size"},
+    {"size.threshold=64kk", "not a size"},
+    {"size.threshold=64kiBs", "not a size"},
+    {"size.threshold=64iB", "not a size"},
+    {"size.threshold=2T",
+     "size.threshold=2T: out of range; use a number with k, M, G or T, from 0 to 1T"},
+    {"size.threshold=99999999999999999999", "out of range"},
+    {"size.threshold=99999999999999999999q", "not a size"},
+    {"size.threshold=18446744073709551616k", "out of range"},
+    {"size.threshold=18014398509481984T", "out of range"},
+    {"slab.purge.delay=1h",
+     "slab.purge.delay=1h: not a time; use a number with ms or s, from 0 to 3600s"},
+    {"slab.purge.delay=never", "not a time"},
+    {"slab.purge.delay=3601s", "out of range"},
+    {"slab.purge.delay=10us", "not a time"},
+    {"slab.chunk.size=2G", "out of range"},
+    {"slab.chunk.size=3M", "slab.chunk.size: 3145728 bytes is not a power of two"},
+    {"os.numa.part.size=-1;os.numa.mode=default", "os.numa.part.size=-1: not a size"},
+    /* lists */
+    {"os.numa.nodes=",
+     "os.numa.nodes=: not a list of nodes; use up to 256 numbers from 0 to 1023, as in 0-3,5"},
+    {"os.numa.nodes=a", "not a list of nodes"},
+    {"os.numa.nodes=0,", "not a list of nodes"},
+    {"os.numa.nodes=,0", "not a list of nodes"},
+    {"os.numa.nodes=0-", "not a list of nodes"},
+    {"os.numa.nodes=3-0", "not a list of nodes"},
+    {"os.numa.nodes=0-1-2", "not a list of nodes"},
+    {"os.numa.nodes=0 1", "not a list of nodes"},
+    {"os.numa.nodes=1024", "out of range"},
+    {"os.numa.nodes=0-99999999999999999999", "out of range"},
+    {"os.numa.nodes=0-3,2", "a node is listed twice"},
+    {"os.numa.nodes=0-256", "too long"},
+    {"os.numa.mode=bind;os.numa.nodes=x", "os.numa.nodes=x: not a list of nodes"},
+    {"os.numa.partitions=0", "not a list of weights"},
+    {"os.numa.partitions=0:", "not a list of weights"},
+    {"os.numa.partitions=:1", "not a list of weights"},
+    {"os.numa.partitions=0:1:2", "not a list of weights"},
+    {"os.numa.partitions=0:1,", "not a list of weights"},
+    {"os.numa.partitions=0:0", "out of range"},
+    {"os.numa.partitions=0:4294967296", "out of range"},
+    {"os.numa.partitions=1024:1", "out of range"},
+    /* what does not fit together */
+    {"os.numa.mode=bind", "os.numa.mode=bind: not allowed without nodes; add os.numa.nodes"},
+    {"os.numa.mode=interleave;os.numa.part.size=2M",
+     "os.numa.mode=interleave: not allowed without nodes"},
+    {"os.numa.mode=split;os.numa.partitions=0:1", "os.numa.mode=split: not allowed without nodes"},
+    {"os.numa.nodes=0", "os.numa.nodes: not allowed with os.numa.mode=default"},
+    {"os.numa.nodes=0;os.numa.mode=bnd", "os.numa.mode=bnd: not allowed; use one of"},
+    {"os.numa.part.size=4k",
+     "os.numa.part.size: not allowed here; use it with os.numa.mode=interleave"},
+    {"os.numa.partitions=0:1",
+     "os.numa.partitions: not allowed here; use it with os.numa.mode=split"},
+    {"os.page.strict=yes", "os.page.strict=yes: not allowed here"},
+    {"os.page.strict=yes;os.page.size=3M", "os.page.size=3M: not allowed"},
+    /* log */
+    {"log=", "log=: empty; use 1 to 511 characters"},
+    {"log=debug", "log: \"debug\": not allowed; use output:stderr, stdout or file,PATH, level:"},
+    {"log=level:loud", "log: \"level:loud\": not allowed"},
+    {"log=levle:debug,output:stderr", "log: \"levle:debug\": not allowed"},
+    {"log=output:file", "log: \"output:file\": not allowed"},
+    {"log=output:file,", "log: \"output:file\": not allowed"},
+    {"log=output:printer", "log: \"output:printer\": not allowed"},
+    {"log=level:debug,", "log: \"\": not allowed"},
+    {"log=level:debug:output:stderr", "not allowed"},
+};
+
+Test(settings, each_bad_entry_gives_one_line_and_changes_nothing) {
+    proxy_settings_t defaults = good("");
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+        proxy_settings_t s;
+        lines_t lines;
+        parse(&s, bad[i].text, &lines);
+        cr_expect_eq(lines.count, 1, "\"%s\" gave %u lines, last: %s", bad[i].text, lines.count,
+                     lines.last);
+        cr_expect_not_null(strstr(lines.last, bad[i].part), "\"%s\" gave: %s\n  instead of: %s",
+                           bad[i].text, lines.last, bad[i].part);
+        expect_equal(&s, &defaults, bad[i].text);
+    }
+}
+
+Test(settings, other_entries_count_beside_a_bad_one) {
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+        char text[256];
+        proxy_settings_t s;
+        lines_t lines;
+        snprintf(text, sizeof text, "stats=exit;%s;on.error=warn", bad[i].text);
+        parse(&s, text, &lines);
+        /* A bad value for one of the two keys is the second value then, and the good one stays. */
+        cr_expect_eq(lines.count, 1, "\"%s\" gave %u lines, last: %s", text, lines.count,
+                     lines.last);
+        cr_expect_eq(s.stats, PROXY_STATS_EXIT, "%s", text);
+        cr_expect_eq(s.on_error, PROXY_ON_ERROR_WARN, "%s", text);
+    }
+}
+
+Test(settings, three_bad_entries_give_three_lines) {
+    proxy_settings_t s;
+    lines_t lines;
+    cr_expect_eq(parse(&s, "poool=slab;size.threshold=222;abcd;stats=never", &lines), 3);
+    cr_expect_eq(s.size_threshold, 222);
+}
+
+Test(settings, the_last_good_value_of_a_repeated_key_counts) {
+    proxy_settings_t s;
+    lines_t lines;
+    cr_expect_eq(parse(&s, "size.threshold=1;size.threshold=2", &lines), 1);
+    cr_expect_str_eq(lines.last,
+                     "UMF_PROXY: size.threshold is given more than once; the last one counts");
+    cr_expect_eq(s.size_threshold, 2);
+    cr_expect_eq(parse(&s, "size.threshold=1;size.threshold=x", &lines), 1);
+    cr_expect_eq(s.size_threshold, 1);
+    cr_expect_eq(parse(&s, "size.threshold=x;size.threshold=1", &lines), 1);
+    cr_expect_eq(s.size_threshold, 1);
+}
+
+Test(settings, what_does_not_fit_is_dropped_and_the_rest_stays) {
+    proxy_settings_t s;
+    lines_t lines;
+    cr_expect_eq(parse(&s, "page.disposition=shared-fd;os.numa.mode=bind;os.numa.nodes=0", &lines),
+                 1);
+    cr_expect_not_null(strstr(lines.last, "os.numa.mode=bind: not allowed with shared memory"));
+    cr_expect_eq(s.disposition, PROXY_DISPOSITION_SHARED_FD);
+    cr_expect_eq(s.numa_mode, PROXY_NUMA_DEFAULT);
+    cr_expect_eq(s.numa_nodes.count, 0);
+
+    cr_expect_eq(parse(&s, "os.numa.mode=local;os.numa.nodes=0", &lines), 1);
+    cr_expect_eq(s.numa_mode, PROXY_NUMA_LOCAL);
+    cr_expect_eq(s.numa_nodes.count, 0);
+
+    cr_expect_eq(
+        parse(&s, "os.numa.mode=split;os.numa.nodes=0;os.numa.partitions=0:1,3:1,4:1", &lines), 1);
+    cr_expect_not_null(strstr(lines.last, "node 3 is not in os.numa.nodes"));
+    cr_expect_eq(s.numa_mode, PROXY_NUMA_SPLIT);
+    cr_expect_eq(s.numa_nodes.count, 1);
+    cr_expect_eq(s.numa_partitions.count, 0);
+}
+
+Test(settings, a_later_text_goes_on_top_of_an_earlier_one) {
+    proxy_settings_t s = good("log=level:debug;os.numa.mode=bind;os.numa.nodes=1");
+    lines_t lines = {0};
+    settings_sink_t sink = {take_line, &lines};
+    cr_expect_eq(proxy_settings_parse_to(&s, "os.numa.nodes=0,2;pool=proxy", &sink), 0);
+    cr_expect_eq(s.numa_mode, PROXY_NUMA_BIND);
+    cr_expect_eq(s.numa_nodes.count, 2);
+    cr_expect_eq(s.pool, PROXY_POOL_PROXY);
+    cr_expect_str_eq(s.log, "level:debug;output:stderr");
+
+    cr_expect_eq(proxy_settings_parse_to(&s, "os.numa.mode=bnd", &sink), 1);
+    cr_expect_eq(s.numa_mode, PROXY_NUMA_BIND, "a wrong value leaves the earlier one");
+    cr_expect_eq(s.numa_nodes.count, 2);
+}
+
+Test(settings, a_wrong_value_after_a_good_one_leaves_the_good_one) {
+    proxy_settings_t s;
+    lines_t lines;
+    cr_expect_eq(
+        parse(&s, "os.numa.mode=bind;os.numa.nodes=1;os.numa.mode=x;os.numa.nodes=x", &lines), 2);
+    cr_expect_eq(s.numa_mode, PROXY_NUMA_BIND);
+    cr_expect_eq(s.numa_nodes.count, 1);
+}
+
+/* ---- size ---- */
+
+Test(settings, huge_input_is_cut_in_the_message) {
+    enum { HUGE_BYTES = 1 << 20 };
+    static const char *const heads[] = {
+        "", "=", "pool=", "log=", "size.threshold=", "os.numa.nodes="};
+    char *text = malloc(HUGE_BYTES + 64);
+    cr_assert_not_null(text);
+    for (size_t i = 0; i < ARRAY_LENGTH(heads); i++) {
+        proxy_settings_t s;
+        lines_t lines;
+        int head = sprintf(text, "%s", heads[i]);
+        memset(text + head, i == 4 || i == 5 ? '9' : 'x', HUGE_BYTES);
+        text[head + HUGE_BYTES] = '\0';
+        parse(&s, text, &lines);
+        cr_expect_eq(lines.count, 1, "%s…", heads[i]);
+        cr_expect_not_null(strstr(lines.last, "\xe2\x80\xa6"), "%s", lines.last);
+    }
+    free(text);
+}
+
+Test(settings, a_cut_message_ends_with_a_whole_character) {
+    char text[256] = "pool=";
+    for (size_t shift = 0; shift < 3; shift++) {
+        proxy_settings_t s;
+        lines_t lines;
+        size_t at = 5;
+        memset(text + at, 'x', shift);
+        for (at += shift; at + 2 < 200; at += 2) {
+            memcpy(text + at, "\xc3\xa4", 2);
+        }
+        text[at] = '\0';
+        cr_expect_eq(parse(&s, text, &lines), 1);
+        const char *mark = strstr(lines.last, "\xe2\x80\xa6");
+        cr_assert_not_null(mark);
+        cr_expect(mark[-1] == '\xa4', "cut inside a character: %s", lines.last);
+    }
+}
+
+Test(settings, a_log_text_fits_or_is_refused) {
+    char text[1024] = "log=output:file,";
+    size_t head = strlen(text);
+    for (size_t length = 440; length < 540; length++) {
+        proxy_settings_t s;
+        lines_t lines;
+        memset(text + head, 'p', length);
+        text[head + length] = '\0';
+        parse(&s, text, &lines);
+        cr_expect_eq(lines.count, strlen(text) - 4 >= PROXY_LOG_BYTES ? 1 : 0, "%zu", length);
+        cr_expect_eq(strlen(s.log), lines.count != 0 ? 0 : strlen(text) - 4);
+    }
+}
+
+/* ---- any text ---- */
+
+static uint64_t next_random(uint64_t *state) {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* Half of it bytes, half of it pieces of the grammar. */
+static void random_text(char *text, size_t room, uint64_t *state) {
+    static const char *const pieces[] = {
+        ";",
+        "=",
+        ",",
+        ":",
+        "-",
+        " ",
+        "pool",
+        "slab",
+        "size.threshold",
+        "64k",
+        "os.numa.mode",
+        "bind",
+        "os.numa.nodes",
+        "0-3,5",
+        "os.numa.partitions",
+        "0:2,1:1",
+        "split",
+        "interleave",
+        "log",
+        "output:file",
+        "level:debug",
+        "page.disposition",
+        "shared-fd",
+        "help",
+        "99999999999999999999",
+        "os.page.size",
+        "2M",
+        "os.page.strict",
+        "yes",
+        "slab.purge.delay",
+        "10s",
+        "os.numa.part.size",
+        "slab.chunk.size",
+        "on.error",
+        "abort",
+    };
+    size_t used = 0, length = next_random(state) % room;
+    while (used < length) {
+        uint64_t r = next_random(state);
+        if (r % 4 == 0) {
+            text[used++] = (char)(1 + (r >> 8) % 255);
+            continue;
+        }
+        const char *piece = pieces[(r >> 8) % ARRAY_LENGTH(pieces)];
+        size_t bytes = strlen(piece);
+        if (used + bytes >= room) {
+            break;
+        }
+        memcpy(text + used, piece, bytes);
+        used += bytes;
+    }
+    text[used] = '\0';
+}
+
+Test(settings, any_text_is_safe_and_leaves_usable_settings) {
+    uint64_t state = 0x9e3779b97f4a7c15;
+    for (unsigned round = 0; round < FUZZ_ROUNDS; round++) {
+        char source[300];
+        proxy_settings_t s;
+        lines_t lines;
+        random_text(source, sizeof source, &state);
+        char *text = strdup(source); /* its end is where a sanitizer looks */
+        parse(&s, text, &lines);
+        free(text);
+        bool takes_nodes = s.numa_mode != PROXY_NUMA_DEFAULT && s.numa_mode != PROXY_NUMA_LOCAL;
+        cr_assert(s.disposition == PROXY_DISPOSITION_PRIVATE || s.numa_mode == PROXY_NUMA_DEFAULT);
+        cr_assert(takes_nodes || s.numa_nodes.count == 0);
+        cr_assert(!takes_nodes || s.numa_mode == PROXY_NUMA_PREFERRED || s.numa_nodes.count > 0);
+        cr_assert(s.numa_part_size == 0 || s.numa_mode == PROXY_NUMA_INTERLEAVE);
+        cr_assert(s.numa_partitions.count == 0 || s.numa_mode == PROXY_NUMA_SPLIT);
+        cr_assert(s.size_threshold <= UINT64_C(1) << 40);
+        cr_assert(memchr(s.log, '\0', sizeof s.log) != NULL);
+    }
+}
+
+/* ---- help and reference page ---- */
+
+/* What `print` writes, in a buffer of OUTPUT_BYTES that the caller frees. */
+static char *printed(void (*print)(int fd)) {
+    char *output = calloc(1, OUTPUT_BYTES);
+    FILE *file = tmpfile();
+    cr_assert(output != NULL && file != NULL);
+    print(fileno(file));
+    rewind(file);
+    size_t bytes = fread(output, 1, OUTPUT_BYTES, file);
+    cr_assert(bytes > 0 && bytes < OUTPUT_BYTES);
+    fclose(file);
+    return output;
+}
+
+static const char *const all_keys[] = {
+    "page.disposition",
+    "size.threshold",
+    "pool",
+    "os.numa.mode",
+    "os.numa.nodes",
+    "os.numa.part.size",
+    "os.numa.partitions",
+    "os.page.size",
+    "os.page.strict",
+    "slab.chunk.size",
+    "slab.purge.delay",
+    "slab.keep.all",
+    "stats",
+    "log",
+    "on.error",
+    "help",
+};
+
+Test(settings, help_shows_every_key_within_100_columns) {
+    char *help = printed(proxy_settings_help);
+    unsigned entries = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(all_keys); i++) {
+        char entry[64];
+        snprintf(entry, sizeof entry, "\n  %s%s", all_keys[i],
+                 strcmp(all_keys[i], "help") == 0 ? "\n" : " = ");
+        cr_expect_not_null(strstr(help, entry), "%s", all_keys[i]);
+    }
+    for (char *line = help, *end; *line != '\0'; line = end + 1) {
+        end = strchr(line, '\n');
+        cr_assert_not_null(end);
+        cr_expect(end - line <= 100, "%td columns: %.*s", end - line, (int)(end - line), line);
+        entries += line[0] == ' ' && line[1] == ' ' && line[2] != ' ';
+    }
+    cr_expect_eq(entries, ARRAY_LENGTH(all_keys), "a key of the table is missing in this test");
+    free(help);
+}
+
+/* What help says is the default is taken as a value, and changes nothing. */
+Test(settings, defaults_in_the_help_are_accepted) {
+    char *help = printed(proxy_settings_help);
+    proxy_settings_t defaults = good("");
+    unsigned count = 0;
+    for (char *line = strtok(help, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        char key[64], value[64], text[160];
+        const char *start = strstr(line, "(default: ");
+        if (start == NULL || sscanf(line, "  %63s =", key) != 1 ||
+            sscanf(start, "(default: %63[^)])", value) != 1 || strcmp(value, "none") == 0) {
+            continue;
+        }
+        snprintf(text, sizeof text, "%s=%s", key, value);
+        proxy_settings_t s = good(text);
+        expect_equal(&s, &defaults, text);
+        count++;
+    }
+    cr_expect(count >= 12, "%u", count);
+    free(help);
+}
+
+Test(settings, the_reference_page_is_up_to_date) {
+    static const char path[] = UMF_SOURCE_DIR "/docs/settings.md";
+    char *page = printed(proxy_settings_markdown), *there = calloc(1, OUTPUT_BYTES);
+    bool update = getenv("UMF_UPDATE_DOCS") != NULL;
+    FILE *file = fopen(path, update ? "w" : "r");
+    if (file == NULL) {
+        cr_skip_test("%s cannot be opened; run from the source tree or define UMF_SOURCE_DIR",
+                     path);
+    }
+    cr_assert_not_null(there);
+    if (update) {
+        cr_assert_eq(fwrite(page, 1, strlen(page), file), strlen(page));
+    } else {
+        cr_assert(fread(there, 1, OUTPUT_BYTES - 1, file) > 0);
+        cr_expect_str_eq(there, page, "%s is out of date: run this test with UMF_UPDATE_DOCS=1",
+                         path);
+    }
+    cr_assert_eq(fclose(file), 0);
+    free(page);
+    free(there);
+}
