@@ -141,11 +141,12 @@ UMF_INLINE map_region_t *map_find_region(const void *ptr) {
 UMF_INLINE map_desc_t *map_word(const void *ptr) {
     uintptr_t addr = (uintptr_t)ptr;
     uintptr_t root = (uintptr_t)&umf_core_map_root;
-    const map_leaf_t *leaf =
-        (const map_leaf_t *)(root + offsetof(map_root_t, empty) +
-                             load_acquire(&umf_core_map_root.leaf[addr >> (MAP_SLICE_SHIFT + MAP_LEAF_SHIFT)]));
+    uintptr_t leaf = root + load_acquire(&umf_core_map_root.leaf[addr >> (MAP_SLICE_SHIFT + MAP_LEAF_SHIFT)]);
+    // Keeps the compiler from folding the sum into the index, which costs an instruction.
+    __asm__("" : "+r"(leaf));
+    const map_leaf_t *words = (const map_leaf_t *)(leaf + offsetof(map_root_t, empty));
     return (map_desc_t *)(root + offsetof(map_root_t, none) +
-                          load_acquire(&leaf->word[(addr >> MAP_SLICE_SHIFT) & (MAP_LEAF_WORDS - 1)]));
+                          load_acquire(&words->word[(addr >> MAP_SLICE_SHIFT) & (MAP_LEAF_WORDS - 1)]));
 }
 
 #endif /* UMF_CORE_MAP_H */

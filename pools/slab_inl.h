@@ -10,21 +10,43 @@
 
 #include "pools/slab.h"
 
-/* A ready block for a request of `size` bytes, or NULL: then the slow side decides. */
+/* Pops a ready block of a class, or NULL. */
+UMF_INLINE void *slab_pop(slab_theap_t *theap, unsigned cls) {
+    slab_block_t *block = theap->ready[cls];
+    if (likely(block != NULL)) {
+        theap->ready[cls] = block->next;
+    }
+    return block;
+}
+
+/* A ready block for a request of at most SLAB_FAST_MAX bytes, or NULL: then the slow side decides. */
+UMF_INLINE void *slab_take_small(slab_theap_t *theap, size_t size) { return slab_pop(theap, theap->class_of[size]); }
+
+/* The same for any size. */
 UMF_INLINE void *slab_take(slab_theap_t *theap, size_t size) {
-    unsigned cls;
     if (likely(size <= SLAB_FAST_MAX)) {
-        cls = theap->class_of[size];
-    } else if (likely(size <= theap->medium_max)) {
-        cls = slab_class_of(size);
-    } else {
+        return slab_take_small(theap, size);
+    }
+    return likely(size <= theap->medium_max) ? slab_pop(theap, slab_class_of(size)) : NULL;
+}
+
+/*
+ * The most frequent slow case: the ready list is used up, but blocks of the current slab were freed meanwhile. Detaches them, or
+ * returns NULL: then slab_theap_refill goes through all the rest. Mail and idle slabs wait for that, at most SLAB_TICK_REFILLS calls.
+ */
+UMF_INLINE void *slab_swap(slab_theap_t *theap, unsigned cls) {
+    slab_t *slab = theap->current[cls];
+    if (unlikely(slab == NULL)) {
         return NULL;
     }
-    slab_block_t *block = theap->ready[cls];
-    if (unlikely(block == NULL)) {
+    slab_block_t *block = slab->free;
+    if (block == NULL || unlikely(--theap->ticks == 0)) {
         return NULL;
     }
     theap->ready[cls] = block->next;
+    slab->free = NULL;
+    slab->used = slab->made; // all blocks are out
+    slab->needed = slab->needed_set = SLAB_NEEDED_NEVER;
     return block;
 }
 
@@ -33,21 +55,31 @@ UMF_INLINE bool slab_put(slab_t *slab, void *ptr) {
     slab_block_t *block = ptr;
     block->next = slab->free;
     slab->free = block;
-    // After the push: a fork that falls between the two leaves a count that is too high, which only delays reuse.
     return --slab->needed == 0;
 }
 
-/* Clears `bytes` of a block: a loop of 16-byte stores for small blocks (blocks are multiples of 16), else memset. */
+/* Clears `bytes` of a block, and what is left of its last 16: blocks are multiples of 16 bytes. Short blocks are done with overlapping
+ * stores from both ends. */
 UMF_INLINE void slab_clear(void *ptr, size_t bytes) {
     typedef uint64_t vector_t __attribute__((vector_size(16), may_alias));
-    if (likely(bytes <= 256)) {
-        char *at = ptr, *end = at + bytes;
-        do {
-            *(vector_t *)at = (vector_t){0, 0};
-            at += 16;
-        } while (at < end);
-    } else {
+    const vector_t zero = {0, 0};
+    if (unlikely(bytes > 128)) {
         memset(ptr, 0, bytes);
+        return;
+    }
+    vector_t *first = ptr;
+    vector_t *end = (vector_t *)((char *)ptr + ((bytes + (bytes == 0) + 15) & ~(size_t)15));
+    first[0] = zero;
+    end[-1] = zero;
+    if (bytes > 32) {
+        first[1] = zero;
+        end[-2] = zero;
+        if (bytes > 64) {
+            first[2] = zero;
+            first[3] = zero;
+            end[-3] = zero;
+            end[-4] = zero;
+        }
     }
 }
 

@@ -28,7 +28,6 @@ enum {
     WAKE_DIVISOR = 8,             /* a full slab is used again when 1/8 of it, at most … */
     WAKE_MAX = 32,                /* … so many blocks, are free */
     PICK_CANDIDATES = 4,          /* available slabs looked at for the fullest */
-    TICK_REFILLS = 64,            /* idle slabs are looked for every so many refills */
 };
 
 const slab_theap_t slab_theap_none; // zero: every ready list is empty, every size takes the slow path
@@ -116,7 +115,6 @@ static slab_t *slab_new(slab_theap_t *theap, unsigned cls) {
     slab->made = 0;
     slab->used = 0;
     slab->free = NULL;
-    slab->idle = false;
     slab_set_needed(slab, 0);
     store_relaxed(&slab->remote, 0);
     store_relaxed(&slab->head.owner, (uintptr_t)theap);
@@ -171,17 +169,7 @@ static void slab_place(slab_theap_t *theap, slab_t *slab) {
     }
 }
 
-void slab_theap_event(slab_theap_t *theap, slab_t *slab) {
-    if (slab->state == SLAB_CURRENT) {
-        slab_settle(slab);
-        slab_set_needed(slab, slab->used);
-        if (slab->used == 0) {
-            theap->idle_classes[slab->cls / 64] |= UINT64_C(1) << (slab->cls % 64);
-        }
-        return;
-    }
-    slab_place(theap, slab);
-}
+void slab_theap_event(slab_theap_t *theap, slab_t *slab) { slab_place(theap, slab); }
 
 /* ---- mail ------------------------------------------------------------------------------------------------------- */
 
@@ -196,12 +184,7 @@ static void theap_take_mail(slab_theap_t *theap) {
         } else {
             slab_settle(slab);
             slab_remote_collect(slab, true);
-            if (slab->state == SLAB_CURRENT) {
-                slab_set_needed(slab, slab->used);
-                if (slab->used == 0) {
-                    theap->idle_classes[slab->cls / 64] |= UINT64_C(1) << (slab->cls % 64);
-                }
-            } else {
+            if (slab->state != SLAB_CURRENT) {
                 slab_place(theap, slab);
             }
         }
@@ -227,7 +210,6 @@ static void theap_unready(slab_theap_t *theap, unsigned cls) {
     last->next = slab->free;
     slab->free = list;
     slab->used -= count;
-    slab_set_needed(slab, slab->used);
     theap->ready[cls] = NULL;
 }
 
@@ -323,28 +305,27 @@ void slab_theap_sweep_parked(slab_pool_t *pool) {
 
 /* ---- refill ------------------------------------------------------------------------------------------------------- */
 
-/* Current slabs that stay empty from one tick to the next go back. */
+/*
+ * Now and then: frees for others go out, and current slabs that were not refilled since the last tick are looked at: their ready
+ * blocks go home, and those that are empty then go back.
+ */
 static void theap_tick(slab_theap_t *theap) {
-    theap->ticks = TICK_REFILLS;
+    theap->ticks = SLAB_TICK_REFILLS;
     slab_remote_flush(theap);
-    for (unsigned w = 0; w < ARRAY_LENGTH(theap->idle_classes); w++) {
-        uint64_t bits = theap->idle_classes[w];
-        while (bits != 0) {
-            unsigned cls = w * 64 + (unsigned)__builtin_ctzll(bits);
-            bits &= bits - 1;
-            slab_t *slab = theap->current[cls];
-            bool empty = false;
-            if (slab != NULL) {
-                slab_settle(slab);
-                empty = slab->used == 0;
-            }
-            if (empty && slab->idle) {
-                theap_drop_current(theap, cls);
-            } else if (empty) {
-                slab->idle = true;
-                continue; // asked again at the next tick
-            }
-            theap->idle_classes[w] &= ~(UINT64_C(1) << (cls % 64));
+    for (unsigned cls = 0; cls < SLAB_CLASSES; cls++) {
+        slab_t *slab = theap->current[cls];
+        if (slab == NULL) {
+            continue;
+        }
+        slab_settle(slab);
+        if (slab->needed_set > SLAB_NEEDED_IDLE) {
+            slab_set_needed(slab, SLAB_NEEDED_IDLE);
+            continue;
+        }
+        theap_unready(theap, cls);
+        slab_remote_collect(slab, false);
+        if (slab->used == 0) {
+            theap_drop_current(theap, cls);
         }
     }
 }
@@ -368,9 +349,10 @@ static slab_t *theap_next_slab(slab_theap_t *theap, unsigned cls) {
 }
 
 void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
-    if (unlikely(theap->ticks-- == 0)) {
+    if (unlikely(theap->ticks <= 1)) {
         theap_tick(theap);
     }
+    theap->ticks--;
     if (unlikely(load_relaxed(&theap->mailbox) != NULL)) {
         theap_take_mail(theap);
     }
@@ -400,8 +382,7 @@ void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
     slab_block_t *block = slab->free;
     slab->free = NULL;
     slab->used = slab->made;
-    slab->idle = false;
-    slab_set_needed(slab, slab->used);
+    slab_set_needed(slab, SLAB_NEEDED_NEVER);
     theap->ready[cls] = block->next;
     if (zero != NULL) {
         // Only a block made alone is known to be untouched: linking wrote into the others.
@@ -469,7 +450,7 @@ slab_theap_t *slab_theap_new(slab_pool_t *pool, bool shared) {
     }
     theap->pool = pool;
     theap->shared = shared;
-    theap->ticks = TICK_REFILLS;
+    theap->ticks = SLAB_TICK_REFILLS;
     theap->medium_max = pool->medium_max;
     memcpy(theap->class_of, pool->class_of, sizeof(pool->class_of));
     lock_acquire(&pool->lock);
@@ -642,7 +623,6 @@ void slab_theap_fork_child(slab_pool_t *pool) {
         memset(theap->current, 0, sizeof(theap->current));
         memset(theap->available, 0, sizeof(theap->available));
         memset(theap->batch, 0, sizeof(theap->batch));
-        memset(theap->idle_classes, 0, sizeof(theap->idle_classes));
     }
     for (slab_chunk_t *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
         for (uint32_t i = 0; i < chunk->slices;) {

@@ -40,8 +40,14 @@ typedef enum slab_state {
  * Accounting. used = blocks that are not in `free` and not unmade, as of the last settling; since then
  * (needed_set - needed) of them were freed by the owner. Hence, at any time:
  *     length(free) == made - used + (needed_set - needed),   used <= made <= capacity
- * `needed` is the number of own frees until the slow side must look: all blocks home, or a full slab worth reusing.
+ * `needed` is the number of own frees until the slow side must look: all blocks home, or a full slab worth reusing. Current slabs are
+ * looked at when they are used up, and at ticks: theirs never runs out; a tick marks them idle by another such value.
  */
+enum {
+    SLAB_NEEDED_NEVER = 1 << 30, /* more than the blocks of any slab */
+    SLAB_NEEDED_IDLE = 1 << 29,
+};
+
 typedef struct slab {
     map_desc_t head;            /* owner: thread heap, or MAP_OWNER_NONE for large blocks */
     uint32_t needed;            /* owner thread only */
@@ -53,7 +59,6 @@ typedef struct slab {
     uint8_t cls;                /* size class, or SLAB_CLASS_NONE */
     uint8_t state;              /* slab_state_t */
     bool fresh;                 /* blocks not yet made read as zero */
-    bool idle;                  /* empty at the previous tick of its heap */
 
     uintptr_t base;             /* first block; slice-aligned */
     size_t block_bytes;         /* of large and huge blocks: usable bytes */
@@ -74,6 +79,7 @@ typedef struct slab_batch {
 } slab_batch_t;
 
 enum {
+    SLAB_TICK_REFILLS = 256,     /* refills from one tick of a heap to the next */
     SLAB_BATCHES = 8,            /* open at a time; chosen by the slab's address */
     SLAB_BATCH_BLOCKS = 32,      /* given to the owner at this many blocks … */
     SLAB_BATCH_BYTES = 16 * 1024 /* … or bytes, so that a sleeping thread holds little */
@@ -87,10 +93,9 @@ typedef struct slab_theap {
     slab_block_t *ready[SLAB_CLASSES + 1];   /* what malloc pops; blocks of current[class] */
     size_t medium_max;                       /* larger sizes take the slow path; SLAB_CLASS_MAX */
     uint8_t class_of[SLAB_FAST_MAX + 1 + 7]; /* by request size */
-    slab_t *current[SLAB_CLASSES];
+    slab_t *current[SLAB_CLASSES + 1];       /* the last is NULL, as is its ready list */
     slab_t *available[SLAB_CLASSES];
-    uint64_t idle_classes[2];                /* classes whose current slab was empty at some time since the last tick */
-    uint32_t ticks;                          /* refills until the next tick */
+    uint32_t ticks;                          /* refills until the next tick; 0: it is due */
     struct slab_pool *pool;
     slab_batch_t batch[SLAB_BATCHES];
     struct slab_theap *next_parked;          /* under the pool's lock */

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Mappings at aligned addresses. mmap only promises page alignment; mapping too much and cutting off both
- * ends costs three or four calls. Usually one is enough, because we may say where we would like the mapping,
- * and the kernel agrees when the place is free:
+ * Mappings at aligned addresses. mmap only promises page alignment; mapping too much and cutting
+ * off both ends costs three or four calls. Usually one is enough, because we may say where we would
+ * like the mapping, and the kernel agrees when the place is free:
  *
- *   1. end it where the latest one began, or where the latest freed one ended (the hint). The first time:
- *      some way below our own code, as the kernel maps from the top downwards;
+ *   1. end it where the latest one began, or where the latest freed one ended (the hint). The first
+ * time: some way below our own code, as the kernel maps from the top downwards;
  *   2. the kernel put it elsewhere and not aligned: move it down to the next aligned address, which
  *      overlaps the place we just got;
  *   3. reserve size + alignment without access, map over the aligned part, cut the rest.
  *
- * Neither step replaces a foreign mapping: only step 3 uses MAP_FIXED, inside its own reservation. A reservation
- * without access is not charged to the overcommit limit.
+ * Neither step replaces a foreign mapping: only step 3 uses MAP_FIXED, inside its own reservation.
+ * A reservation without access is not charged to the overcommit limit.
  */
 #define _GNU_SOURCE
 #include "providers/os_map.h"

@@ -5,18 +5,18 @@
  *   DEFAULT                  no call: the process's own policy counts
  *   BIND                     MPOL_BIND over the list
  *   INTERLEAVE               MPOL_INTERLEAVE over the list
- *   INTERLEAVE + part size   parts go round the list, MPOL_BIND of each to one node; the turn goes on
- *                            with the provider's next block
- *   PREFERRED + list         MPOL_PREFERRED_MANY; before Linux 5.15 MPOL_PREFERRED (first node only)
- *   PREFERRED                MPOL_PREFERRED_MANY over all nodes, that is: the nearest first
- *   LOCAL                    MPOL_LOCAL
- *   SPLIT                    ranges by weight, MPOL_BIND of each
+ *   INTERLEAVE + part size   parts go round the list, MPOL_BIND of each to one node; the turn goes
+ * on with the provider's next block PREFERRED + list         MPOL_PREFERRED_MANY; before Linux 5.15
+ * MPOL_PREFERRED (first node only) PREFERRED                MPOL_PREFERRED_MANY over all nodes,
+ * that is: the nearest first LOCAL                    MPOL_LOCAL SPLIT                    ranges by
+ * weight, MPOL_BIND of each
  *
- * With a list of one node INTERLEAVE and SPLIT are a plain MPOL_BIND. The kernel silently drops nodes that it
- * does not have from a mask, so a list is compared with the machine's nodes first.
+ * With a list of one node INTERLEAVE and SPLIT are a plain MPOL_BIND. The kernel silently drops
+ * nodes that it does not have from a mask, so a list is compared with the machine's nodes first.
  *
- * SPLIT cuts a block of N pages at the points N * (w1 + … + wi) / (w1 + … + wn). They rarely fall on page
- * borders: a page with cuts in it is bound to the nodes of all partitions that have a piece of it.
+ * SPLIT cuts a block of N pages at the points N * (w1 + … + wi) / (w1 + … + wn). They rarely fall
+ * on page borders: a page with cuts in it is bound to the nodes of all partitions that have a piece
+ * of it.
  */
 #define _GNU_SOURCE
 #include "providers/os_numa.h"
@@ -30,7 +30,8 @@
 #include "core/base_alloc.h"
 #include "core/log.h"
 
-/* From the kernel interface (mbind, get_mempolicy); the system's header may be older than the kernel. */
+/* From the kernel interface (mbind, get_mempolicy); the system's header may be older than the
+ * kernel. */
 enum {
     MPOL_PREFERRED_ = 1,
     MPOL_BIND_ = 2,
@@ -241,7 +242,8 @@ void os_numa_fini(os_numa_t *numa) {
     numa->partition_count = 0;
 }
 
-/* Joins neighbouring ranges of the same nodes before they are visited: each visit is a system call. */
+/* Joins neighbouring ranges of the same nodes before they are visited: each visit is a system call.
+ */
 typedef struct plan {
     os_numa_visit_t visit;
     void *context;
@@ -275,7 +277,8 @@ int os_numa_plan_split(const os_numa_t *numa, size_t size, os_numa_visit_t visit
     for (unsigned i = 0; i < numa->partition_count; i++) {
         weight_sum += numa->partitions[i].weight;
     }
-    // All positions are multiplied by weight_sum: pages < 2^52, weights < 2^64, so nothing overflows.
+    // All positions are multiplied by weight_sum: pages < 2^52, weights < 2^64, so nothing
+    // overflows.
     uint128_t weight = 0; // of partitions[0..i]
     size_t page = 0;      // next one to be placed
     os_nodeset_t mixed = {{0}};

@@ -57,8 +57,8 @@ void os_numa_fini(os_numa_t *numa);
 typedef int (*os_numa_visit_t)(void *context, size_t offset, size_t length,
                                const os_nodeset_t *nodes);
 
-/* The ranges of SPLIT, or of INTERLEAVE with a part size when `placed` bytes came before, over a block of
- * `size` bytes (whole pages). No system call. Returns what stopped the walk, else 0. */
+/* The ranges of SPLIT, or of INTERLEAVE with a part size when `placed` bytes came before, over a
+ * block of `size` bytes (whole pages). No system call. Returns what stopped the walk, else 0. */
 int os_numa_plan_split(const os_numa_t *numa, size_t size, os_numa_visit_t visit, void *context);
 int os_numa_plan_interleave(const os_numa_t *numa, size_t size, size_t placed,
                             os_numa_visit_t visit, void *context);
@@ -66,7 +66,8 @@ int os_numa_plan_interleave(const os_numa_t *numa, size_t size, size_t placed,
 /* Binds a new mapping (whole pages). 0, or -1 with errno. A kernel without NUMA is no error. */
 int os_numa_bind(os_numa_t *numa, void *ptr, size_t size);
 
-/* True when the place of a page depends on its offset in the block, so that a block can not grow. */
+/* True when the place of a page depends on its offset in the block, so that a block can not grow.
+ */
 bool os_numa_positional(const os_numa_t *numa);
 
 #endif /* UMF_PROVIDERS_OS_NUMA_H */

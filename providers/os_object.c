@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * One object of shared memory: a memfd, or a named POSIX shared-memory object. Its file size is the largest
- * there is; only pages that were touched take memory. Offsets are given out first-fit from those that came
- * back, else from the end.
+ * One object of shared memory: a memfd, or a named POSIX shared-memory object. Its file size is the
+ * largest there is; only pages that were touched take memory. Offsets are given out first-fit from
+ * those that came back, else from the end.
  *
- * The descriptor lives in a process whose program does not know it: programs close or replace descriptors
- * that they did not open (daemons close all, shells use the low ones). So it sits at a high number, and before
- * each use os_object_fd compares device and inode. A lost descriptor costs what needs one: new blocks go to a
- * new object; existing mappings stay valid.
+ * The descriptor lives in a process whose program does not know it: programs close or replace
+ * descriptors that they did not open (daemons close all, shells use the low ones). So it sits at a
+ * high number, and before each use os_object_fd compares device and inode. A lost descriptor costs
+ * what needs one: new blocks go to a new object; existing mappings stay valid.
  *
- * Anonymous objects come from memfd_create. With "memfd_secret" in UMF_MEM_FD_FUNC memfd_secret is tried first
- * (unless "memfd_create" is in it as well): such memory can not be read by the kernel either, which
- * makes many system calls on buffers in it fail, and it counts against RLIMIT_MEMLOCK.
+ * Anonymous objects come from memfd_create. With "memfd_secret" in UMF_MEM_FD_FUNC memfd_secret is
+ * tried first (unless "memfd_create" is in it as well): such memory can not be read by the kernel
+ * either, which makes many system calls on buffers in it fail, and it counts against
+ * RLIMIT_MEMLOCK.
  */
 #define _GNU_SOURCE
 #include "providers/os_object.h"
@@ -250,7 +251,8 @@ off_t os_object_take(os_object_t *object, size_t length, size_t alignment) {
             object->free[i] = (os_object_range_t){start + (off_t)length, rest};
         } else {
             object->free[i].length = skipped;
-            // Without memory for the array these offsets are lost: they cost nothing, there are 2^63.
+            // Without memory for the array these offsets are lost: they cost nothing, there are
+            // 2^63.
             if (rest != 0) {
                 object_free_insert(object, i + 1, start + (off_t)length, rest);
             }
@@ -313,8 +315,8 @@ static int object_write(int fd, const char *from, size_t length, off_t offset) {
     return 0;
 }
 
-/* The same through mappings of both objects: for memory that write can not read, for reasons of protection
- * or because one of the two is memfd_secret. */
+/* The same through mappings of both objects: for memory that write can not read, for reasons of
+ * protection or because one of the two is memfd_secret. */
 static int object_copy_mapped(int from, off_t from_offset, size_t length, int to, off_t to_offset) {
     int result = -1;
     void *source = mmap(NULL, length, PROT_READ, MAP_SHARED, from, from_offset);

@@ -37,13 +37,14 @@ typedef enum os_object_kind {
     OS_OBJECT_ANONYMOUS /* memfd */
 } os_object_kind_t;
 
-/* A new owned object; name "" for an anonymous one. INVALID_ARGUMENT: can not be sized; UNKNOWN: no object;
- * OUT_OF_HOST_MEMORY. */
+/* A new owned object; name "" for an anonymous one. INVALID_ARGUMENT: can not be sized; UNKNOWN: no
+ * object; OUT_OF_HOST_MEMORY. */
 umf_result_t os_object_create(os_object_kind_t kind, const char *name, os_object_t **out);
 /* Closes it, and unlinks the name if it is ours. */
 void os_object_destroy(os_object_t *object);
 
-/* The descriptor if it still refers to the object, else -1 (then it is forgotten). errno is preserved. */
+/* The descriptor if it still refers to the object, else -1 (then it is forgotten). errno is
+ * preserved. */
 int os_object_fd(os_object_t *object);
 /* Gives an unlinked object its name; false when that is impossible. */
 bool os_object_link(os_object_t *object);
@@ -55,8 +56,8 @@ off_t os_object_take(os_object_t *object, size_t length, size_t alignment);
 /* Gives them back for reuse. */
 void os_object_give(os_object_t *object, off_t offset, size_t length);
 
-/* Copies what is not hole of [offset, offset + length) of `from`, which is mapped at `at`, to to_offset of `to`.
- * 0 or -1 with errno. */
+/* Copies what is not hole of [offset, offset + length) of `from`, which is mapped at `at`, to
+ * to_offset of `to`. 0 or -1 with errno. */
 int os_object_copy(os_object_t *from, off_t offset, size_t length, const void *at, os_object_t *to,
                    off_t to_offset);
 

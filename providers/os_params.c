@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Parameter object of the OS provider. Setters keep values as they come; what makes sense together is
- * decided when a provider is made (provider_os.c). The memory is from the base allocator, so that all of
- * this works before main and after exit.
+ * Parameter object of the OS provider. Setters keep values as they come; what makes sense together
+ * is decided when a provider is made (provider_os.c). The memory is from the base allocator, so
+ * that all of this works before main and after exit.
  */
 #include "providers/os_params.h"
 

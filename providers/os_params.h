@@ -9,8 +9,8 @@
 #include "core/utils.h"
 #include "providers/provider_common.h"
 
-/* Value of a live object's first word. Some callers hand over the address of the handle instead of the
- * handle; the word tells. */
+/* Value of a live object's first word. Some callers hand over the address of the handle instead of
+ * the handle; the word tells. */
 #define OS_PARAMS_MAGIC UINT64_C(0x314d415241505346) /* "FSPARAM1" */
 
 /* Values are as the user gave them, unchecked. */

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Shared memory of the OS provider. Blocks are mappings of one object (os_object.c); a sorted array says which
- * block lies at which offset.
+ * Shared memory of the OS provider. Blocks are mappings of one object (os_object.c); a sorted array
+ * says which block lies at which offset.
  *
- *   blocks   base ─────────► {length, object, offset}        sorted by base, never overlapping
- *   objects  current ──────► fresh blocks come from here
- *            others          left over by a fork or a lost descriptor; each goes with its last block
+ *   blocks   base ─────────► {length, object, offset}    sorted by falling base, never overlapping:
+ *                                                      the kernel maps downwards, so new ones go
+ * last objects  current ──────► fresh blocks come from here others          left over by a fork or
+ * a lost descriptor; each goes with its last block
  *
- * Freed and purged memory is punched out of the object, so that the memory of a long-running process follows
- * its use; then the offsets are given out again.
+ * Freed and purged memory is punched out of the object, so that the memory of a long-running
+ * process follows its use; then the offsets are given out again.
  *
- * Fork: the child has the parent's mappings, that is, the same pages. In the child the inherited objects
- * stop being "owned": it never punches them, never takes offsets in them, never unlinks them. Its own
- * object is made with the first fresh block or by os_shared_unshare, which a malloc replacement calls for
- * all of its memory while the parent waits. A named object of a child is made without its name: most children
- * call exec soon, and a named object would outlive them. It gets the name when a block in it is first asked for
- * (os_shared_locate).
+ * Fork: the child has the parent's mappings, that is, the same pages. In the child the inherited
+ * objects stop being "owned": it never punches them, never takes offsets in them, never unlinks
+ * them. Its own object is made with the first fresh block or by os_shared_unshare, which a malloc
+ * replacement calls for all of its memory while the parent waits. A named object of a child is made
+ * without its name: most children call exec soon, and a named object would outlive them. It gets
+ * the name when a block in it is first asked for (os_shared_locate).
  *
- * Lock: os_shared.lock, rank LOCK_RANK_PROVIDER. Not held while pages are punched, which may take long.
+ * Lock: os_shared.lock, rank LOCK_RANK_PROVIDER. Not held while pages are punched, which may take
+ * long.
  */
 #define _GNU_SOURCE
 #include "providers/os_shared.h"
@@ -52,6 +54,7 @@ struct os_shared {
     shared_block_t *blocks;
     size_t block_count, block_capacity;
     bool name_given; /* this process's first object was made; later ones are anonymous */
+    pid_t process;   /* whose state this is */
     char stem[OS_SHARED_NAME_MAX + 1]; /* name for children, less their process id; "": anonymous */
 };
 
@@ -70,8 +73,8 @@ static size_t shared_digits(char *out, unsigned value) {
     return count;
 }
 
-/* Sets the stem of children's names: without our process id at the end, or with a point appended; short enough
- * for an id to follow. */
+/* Sets the stem of children's names: without our process id at the end, or with a point appended;
+ * short enough for an id to follow. */
 static void shared_set_stem(os_shared_t *shared, const char *name) {
     char pid[SHARED_PID_DIGITS + 1];
     size_t digits = shared_digits(pid, (unsigned)getpid());
@@ -139,6 +142,33 @@ static bool shared_ensure_current(os_shared_t *shared) {
     return true;
 }
 
+/* In a forked child: from now on all objects are the parent's. Lock held. */
+static void shared_disown(os_shared_t *shared) {
+    for (os_object_t *object = shared->objects; object != NULL; object = object->next) {
+        object->owned = false;
+    }
+    os_object_t *inherited = shared->current;
+    shared->current = NULL;
+    shared->name_given = false;
+    shared->process = getpid();
+    if (inherited != NULL) {
+        shared_release_object(shared, inherited);
+    }
+}
+
+/* The process id is compared each time: a child of a bare clone() runs no fork handlers, and
+ * dropping the parent's pages would be fatal. Next to a mapping the call costs little. */
+static void shared_lock(os_shared_t *shared) {
+    lock_acquire(&shared->lock);
+    if (unlikely(shared->process != getpid())) {
+        shared_disown(shared);
+    }
+}
+
+static void shared_unlock(os_shared_t *shared) {
+    lock_release(&shared->lock);
+}
+
 static void shared_fork_prepare(void *arg) {
     lock_acquire(&((os_shared_t *)arg)->lock);
 }
@@ -148,15 +178,7 @@ static void shared_fork_parent(void *arg) {
 static void shared_fork_child(void *arg) {
     os_shared_t *shared = arg;
     lock_init(&shared->lock);
-    for (os_object_t *object = shared->objects; object != NULL; object = object->next) {
-        object->owned = false;
-    }
-    os_object_t *inherited = shared->current;
-    shared->current = NULL;
-    shared->name_given = false;
-    if (inherited != NULL) {
-        shared_release_object(shared, inherited);
-    }
+    shared_disown(shared);
 }
 
 umf_result_t os_shared_create(const char *shm_name, os_shared_t **out) {
@@ -181,6 +203,7 @@ umf_result_t os_shared_create(const char *shm_name, os_shared_t **out) {
         shared_set_stem(shared, shm_name);
     }
     shared->name_given = true;
+    shared->process = getpid();
     shared_add_object(shared, object);
     shared->fork = (fork_node_t){.rank = LOCK_RANK_PROVIDER,
                                  .prepare = shared_fork_prepare,
@@ -194,6 +217,8 @@ umf_result_t os_shared_create(const char *shm_name, os_shared_t **out) {
 
 void os_shared_destroy(os_shared_t *shared) {
     fork_unregister(&shared->fork);
+    shared_lock(shared); // nobody else is here; notices a bare clone()
+    shared_unlock(shared);
     while (shared->objects != NULL) {
         os_object_t *object = shared->objects;
         shared->objects = object->next;
@@ -203,18 +228,23 @@ void os_shared_destroy(os_shared_t *shared) {
     base_free(shared, sizeof(*shared));
 }
 
-/* Index of the first block that ends behind address; block_count if there is none. */
+/* Index of the block with the highest base that is not above address; block_count if there is none.
+ */
 static size_t shared_find(const os_shared_t *shared, uintptr_t address) {
     size_t low = 0, high = shared->block_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (shared->blocks[middle].base + shared->blocks[middle].length <= address) {
+        if (shared->blocks[middle].base > address) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
     return low;
+}
+
+static bool block_has(const shared_block_t *block, uintptr_t address) {
+    return address - block->base < block->length;
 }
 
 /* The block that begins at ptr, or NULL. */
@@ -292,19 +322,23 @@ static void *shared_map_locked(os_shared_t *shared, const os_map_request_t *requ
 
 void *os_shared_map(os_shared_t *shared, const os_map_request_t *request, size_t offset_alignment,
                     os_map_hint_t *hint) {
-    lock_acquire(&shared->lock);
+    shared_lock(shared);
     void *ptr = shared_map_locked(shared, request, offset_alignment, hint);
-    lock_release(&shared->lock);
+    shared_unlock(shared);
     return ptr;
 }
 
-/* Drops the pages of [ptr, ptr + size), which lies at `offset` of an owned object. Through the mapping,
- * which is surely ours; through the descriptor if the mapping is not writable. 0 or -1 with errno. */
-static int shared_punch(os_object_t *object, void *ptr, size_t size, off_t offset) {
+/* Drops the pages of [ptr, ptr + size), which lies at `offset` of an owned object. Through the
+ * mapping, which is surely ours; through the descriptor if the mapping is not writable. 0 or -1
+ * with errno. */
+static int shared_punch(os_shared_t *shared, os_object_t *object, void *ptr, size_t size,
+                        off_t offset) {
     if (madvise(ptr, size, MADV_REMOVE) == 0) {
         return 0;
     }
+    shared_lock(shared);
     int fd = os_object_fd(object);
+    shared_unlock(shared);
     if (fd < 0) {
         return -1;
     }
@@ -313,30 +347,30 @@ static int shared_punch(os_object_t *object, void *ptr, size_t size, off_t offse
 
 int os_shared_unmap(os_shared_t *shared, void *ptr, size_t size) {
     size_t length;
-    lock_acquire(&shared->lock);
+    shared_lock(shared);
     shared_block_t *found = shared_find_exact(shared, ptr);
     if (found == NULL || !align_up_checked(size, base_page_size(), &length) ||
         found->length != length) {
-        lock_release(&shared->lock);
+        shared_unlock(shared);
         errno = EINVAL;
         return -1;
     }
-    // Out of the array before the address can be given to somebody else; the count in the object keeps
-    // that alive until we are through.
+    // Out of the array before the address can be given to somebody else; the count in the object
+    // keeps that alive until we are through.
     const shared_block_t block = *found;
     shared_remove(shared, found);
     block.object->blocks++;
     bool owned = block.object->owned;
-    lock_release(&shared->lock);
+    shared_unlock(shared);
 
     bool reusable = owned;
     if (owned && block.object->punched) {
-        reusable = shared_punch(block.object, ptr, length, block.offset) == 0;
+        reusable = shared_punch(shared, block.object, ptr, length, block.offset) == 0;
     }
     int result = munmap(ptr, length);
     int error = errno;
 
-    lock_acquire(&shared->lock);
+    shared_lock(shared);
     block.object->blocks--;
     if (result != 0) {
         shared_insert(shared, &block); // still mapped
@@ -344,7 +378,7 @@ int os_shared_unmap(os_shared_t *shared, void *ptr, size_t size) {
         os_object_give(block.object, block.offset, length);
     }
     shared_release_object(shared, block.object);
-    lock_release(&shared->lock);
+    shared_unlock(shared);
     errno = error;
     return result;
 }
@@ -362,32 +396,30 @@ int os_shared_purge(os_shared_t *shared, void *ptr, size_t size) {
     int result = 0;
     uintptr_t at = start;
     while (at < end && result == 0) {
-        lock_acquire(&shared->lock);
+        shared_lock(shared);
         size_t index = shared_find(shared, at);
-        const shared_block_t *found =
-            index < shared->block_count && shared->blocks[index].base <= at ? &shared->blocks[index]
-                                                                            : NULL;
-        if (found == NULL || !found->object->owned) {
-            lock_release(&shared->lock);
+        const shared_block_t *found = shared->blocks + index;
+        if (index == shared->block_count || !block_has(found, at) || !found->object->owned) {
+            shared_unlock(shared);
             errno = EINVAL;
             return -1;
         }
         const shared_block_t block = *found;
-        lock_release(&shared->lock);
+        shared_unlock(shared);
         // The caller owns the range: the block can not go meanwhile.
         size_t rest = block.base + block.length - at;
         size_t count = end - at < rest ? end - at : rest;
-        result =
-            shared_punch(block.object, (void *)at, count, block.offset + (off_t)(at - block.base));
+        result = shared_punch(shared, block.object, (void *)at, count,
+                              block.offset + (off_t)(at - block.base));
         at += count;
     }
     return result;
 }
 
 bool os_shared_zeroed(os_shared_t *shared) {
-    lock_acquire(&shared->lock);
+    shared_lock(shared);
     bool zeroed = shared->current == NULL || shared->current->punched;
-    lock_release(&shared->lock);
+    shared_unlock(shared);
     return zeroed;
 }
 
@@ -398,7 +430,7 @@ umf_result_t os_shared_split(os_shared_t *shared, void *ptr, size_t total, size_
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
     umf_result_t result = UMF_RESULT_SUCCESS;
-    lock_acquire(&shared->lock);
+    shared_lock(shared);
     shared_block_t *block = shared_find_exact(shared, ptr);
     if (block == NULL) {
         result = UMF_RESULT_ERROR_UNKNOWN;
@@ -413,7 +445,7 @@ umf_result_t os_shared_split(os_shared_t *shared, void *ptr, size_t total, size_
             result = UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
         }
     }
-    lock_release(&shared->lock);
+    shared_unlock(shared);
     return result;
 }
 
@@ -423,12 +455,12 @@ umf_result_t os_shared_merge(os_shared_t *shared, void *low, void *high, size_t 
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
     umf_result_t result = UMF_RESULT_SUCCESS;
-    lock_acquire(&shared->lock);
+    shared_lock(shared);
     shared_block_t *first = shared_find_exact(shared, low);
     shared_block_t *second = shared_find_exact(shared, high);
     if (first == NULL || second == NULL) {
         result = UMF_RESULT_ERROR_UNKNOWN;
-    } else if (second != first + 1 || first->base + first->length != second->base ||
+    } else if (second != first - 1 || first->base + first->length != second->base ||
                first->length + second->length != length || first->object != second->object ||
                first->offset + (off_t)first->length != second->offset) {
         result = UMF_RESULT_ERROR_INVALID_ARGUMENT;
@@ -436,11 +468,12 @@ umf_result_t os_shared_merge(os_shared_t *shared, void *low, void *high, size_t 
         first->length = length;
         shared_remove(shared, second);
     }
-    lock_release(&shared->lock);
+    shared_unlock(shared);
     return result;
 }
 
-/* Alignment for the copy of a block at this offset: as good as it was, so that huge pages stay possible. */
+/* Alignment for the copy of a block at this offset: as good as it was, so that huge pages stay
+ * possible. */
 static size_t shared_offset_alignment(off_t offset) {
     const size_t page = base_page_size();
     const size_t most = page * (page / sizeof(uint64_t)); // bytes behind one page table
@@ -477,44 +510,46 @@ static umf_result_t shared_unshare_block(os_shared_t *shared, shared_block_t *bl
 
 umf_result_t os_shared_unshare(os_shared_t *shared, void *ptr, size_t size, int protection) {
     uintptr_t end;
-    if (add_overflow((uintptr_t)ptr, size, &end)) {
+    if (size == 0 || add_overflow((uintptr_t)ptr, size, &end)) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
     umf_result_t result = UMF_RESULT_SUCCESS;
-    lock_acquire(&shared->lock);
-    for (size_t i = shared_find(shared, (uintptr_t)ptr);
-         result == UMF_RESULT_SUCCESS && i < shared->block_count && shared->blocks[i].base < end;
+    shared_lock(shared);
+    for (size_t i = shared_find(shared, end - 1);
+         result == UMF_RESULT_SUCCESS && i < shared->block_count &&
+         shared->blocks[i].base + shared->blocks[i].length > (uintptr_t)ptr;
          i++) {
         if (!shared->blocks[i].object->owned) {
             result = shared_unshare_block(shared, &shared->blocks[i], protection);
         }
     }
-    lock_release(&shared->lock);
+    shared_unlock(shared);
     return result;
 }
 
 void os_shared_unlink(os_shared_t *shared) {
-    lock_acquire(&shared->lock);
+    shared_lock(shared);
     for (os_object_t *object = shared->objects; object != NULL; object = object->next) {
         os_object_unlink(object);
     }
-    lock_release(&shared->lock);
+    shared_unlock(shared);
 }
 
 bool os_shared_locate(os_shared_t *shared, const void *ptr, os_shared_location_t *out) {
     bool found = false;
-    lock_acquire(&shared->lock);
-    shared_block_t *block = shared_find_exact(shared, ptr);
+    shared_lock(shared);
+    const shared_block_t *block = shared_find_exact(shared, ptr);
     if (block != NULL) {
-        out->fd = os_object_fd(block->object);
-        out->offset = block->offset;
-        out->size = block->length;
-        out->name[0] = '\0';
-        if (os_object_link(block->object)) {
-            strcpy(out->name, block->object->name);
+        const int fd = os_object_fd(block->object);
+        const bool named = os_object_link(block->object);
+        found = fd >= 0 || named;
+        if (found) {
+            out->fd = fd;
+            out->offset = block->offset;
+            out->size = block->length;
+            strcpy(out->name, named ? block->object->name : "");
         }
-        found = out->fd >= 0 || out->name[0] != '\0';
     }
-    lock_release(&shared->lock);
+    shared_unlock(shared);
     return found;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * What several providers need: the per-thread native error, statistics and their CTL nodes, names, and
- * the translation of errno, protection and visibility values.
+ * What several providers need: the per-thread native error, statistics and their CTL nodes, names,
+ * and the translation of errno, protection and visibility values.
  */
 #ifndef UMF_PROVIDERS_PROVIDER_COMMON_H
 #define UMF_PROVIDERS_PROVIDER_COMMON_H
@@ -32,7 +32,8 @@ umf_result_t provider_name_set(char (*out)[PROVIDER_NAME_BYTES], const char *nam
 /* Bytes of a line of the CPU's first data cache; 64 when unknown. */
 size_t provider_cpu_cache_line(void);
 
-/* Last native error of a thread in one kind of provider; lives in a UMF_TLS variable. All zero: none yet. */
+/* Last native error of a thread in one kind of provider; lives in a UMF_TLS variable. All zero:
+ * none yet. */
 typedef struct provider_native_error {
     int32_t code; /* distance from the provider's first number; 0: success */
     int error;    /* errno; 0: none known */
@@ -60,12 +61,13 @@ typedef struct provider_ctl {
     umf_ctl_query_type_t type;
 } provider_ctl_t;
 
-/* Reads a request; `{}` components take `const char *` arguments. INVALID_CTL_PATH: too long or empty;
- * INVALID_ARGUMENT: no name. */
+/* Reads a request; `{}` components take `const char *` arguments. INVALID_CTL_PATH: too long or
+ * empty; INVALID_ARGUMENT: no name. */
 umf_result_t provider_ctl_read(provider_ctl_t *ctl, const char *name, void *arg, size_t size,
                                umf_ctl_query_type_t type, va_list args);
 
-/* Answers a read of `value`'s `bytes` bytes. INVALID_ARGUMENT: not a read, or a buffer of another size. */
+/* Answers a read of `value`'s `bytes` bytes. INVALID_ARGUMENT: not a read, or a buffer of another
+ * size. */
 umf_result_t provider_ctl_get(const provider_ctl_t *ctl, const void *value, size_t bytes);
 
 /* The stats.* nodes. INVALID_CTL_PATH: the path is none of them. */

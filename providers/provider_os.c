@@ -5,19 +5,20 @@
  *   os_params   what the user wants            os_numa     placement on nodes
  *   os_map      aligned mappings               os_shared   blocks in shared objects (os_object)
  *
- * Private memory has no bookkeeping at all: any page-aligned part of it may be freed, purged, split off.
- * Making a private provider without NUMA mode makes no system call.
+ * Private memory has no bookkeeping at all: any page-aligned part of it may be freed, purged, split
+ * off. Making a private provider without NUMA mode makes no system call.
  *
- * Address space and overcommit. Private memory is mapped without MAP_NORESERVE, as the C library does it, so
- * that the system's overcommit mode decides what an allocation far beyond the memory gets: in mode 0 a
- * refusal (the caller sees an error, not a killed process later), in mode 1 always memory, in mode 2 a refusal when
- * all writable private mappings together pass the commit limit. In mode 2 and under RLIMIT_AS address space counts
- * although it was never touched; callers that reserve far ahead must take a refusal as "try less". Shared
- * objects are never charged in advance: there, memory that is short shows when a page is touched.
+ * Address space and overcommit. Private memory is mapped without MAP_NORESERVE, as the C library
+ * does it, so that the system's overcommit mode decides what an allocation far beyond the memory
+ * gets: in mode 0 a refusal (the caller sees an error, not a killed process later), in mode 1
+ * always memory, in mode 2 a refusal when all writable private mappings together pass the commit
+ * limit. In mode 2 and under RLIMIT_AS address space counts although it was never touched; callers
+ * that reserve far ahead must take a refusal as "try less". Shared objects are never charged in
+ * advance: there, memory that is short shows when a page is touched.
  *
- * Huge pages (os_memory_ext.h): whether a block is in reserved huge pages is not recorded. Except with the strict
- * policy only blocks of whole huge pages are tried there, and they are aligned alike when that fails, so
- * both kinds are freed by the same call.
+ * Huge pages (os_memory_ext.h): whether a block is in reserved huge pages is not recorded. Except
+ * with the strict policy only blocks of whole huge pages are tried there, and they are aligned
+ * alike when that fails, so both kinds are freed by the same call.
  */
 #define _GNU_SOURCE
 #include "providers/provider_os.h"
@@ -230,7 +231,8 @@ static void *os_map_reserved(os_provider_t *provider, os_map_request_t request) 
     return ptr;
 }
 
-/* Maps ordinary pages, aligned and advised so that the system can use huge ones if that is wanted. */
+/* Maps ordinary pages, aligned and advised so that the system can use huge ones if that is wanted.
+ */
 static void *os_map_ordinary(os_provider_t *provider, os_map_request_t request) {
     const bool transparent = provider->page_mode >= OS_PAGES_TRANSPARENT;
     const size_t asked = request.alignment;
@@ -466,8 +468,9 @@ static void *os_remap_aligned(os_provider_t *provider, void *ptr, size_t old_byt
     if (target == NULL) {
         return NULL;
     }
-    // On failure the target stays: the kernel may have unmapped it already, and then it may be somebody
-    // else's. What can be foreseen failed in the attempt in place before, so this is rare, and it is address space only.
+    // On failure the target stays: the kernel may have unmapped it already, and then it may be
+    // somebody else's. What can be foreseen failed in the attempt in place before, so this is rare,
+    // and it is address space only.
     void *moved = mremap(ptr, old_bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, target);
     return moved != MAP_FAILED ? moved : NULL;
 }
@@ -514,8 +517,9 @@ static umf_result_t os_remap(void *priv, void *ptr, size_t old_size, size_t new_
         return errno == ENOMEM ? os_fail(UMF_OS_RESULT_ERROR_ALLOC_FAILED, ENOMEM)
                                : UMF_RESULT_ERROR_NOT_SUPPORTED;
     }
-    // The kernel lets new pages inherit policy and advice of the mapping; a block that was below the size for
-    // huge pages had none. A refusal would only lose the placement of a page that the old policy covers anyway.
+    // The kernel lets new pages inherit policy and advice of the mapping; a block that was below
+    // the size for huge pages had none. A refusal would only lose the placement of a page that the
+    // old policy covers anyway.
     if (new_bytes > old_bytes) {
         if (provider->page_mode == OS_PAGES_TRANSPARENT) {
             madvise(moved, new_bytes, MADV_HUGEPAGE);

@@ -8,9 +8,10 @@
 #include "core/utils.h"
 
 /*
- * For a process that exits without destroying its provider: removes the name of its shared-memory object, if it has
- * one, from the file system; the memory stays usable. priv: private state of an OS provider
- * (umf_memory_provider_t.priv). Not for a forked child that did not make the object: there it does nothing.
+ * For a process that exits without destroying its provider: removes the name of its shared-memory
+ * object, if it has one, from the file system; the memory stays usable. priv: private state of an
+ * OS provider (umf_memory_provider_t.priv). Not for a forked child that did not make the object:
+ * there it does nothing.
  */
 void os_provider_unlink_name(void *priv);
 

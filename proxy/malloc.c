@@ -84,7 +84,8 @@ static umf_memory_pool_handle_t pool_of(const void *ptr) {
 
 UMF_INLINE bool is_below_threshold(size_t size) { return unlikely(size < process_state.threshold); }
 
-UMF_NOINLINE static void *malloc_slow(size_t size) {
+/* Everything that needs more than the thread's own slabs. */
+UMF_NOINLINE static void *malloc_slower(size_t size) {
     if (unlikely(!process_pool_ready())) {
         return out_of_memory();
     }
@@ -101,10 +102,37 @@ UMF_NOINLINE static void *malloc_slow(size_t size) {
     return or_enomem(ptr);
 }
 
+UMF_NOINLINE static void *malloc_slow(size_t size) {
+    slab_theap_t *theap = slab_process_theap;
+    void *block = slab_swap(theap, theap->class_of[size]);
+    return likely(block != NULL) ? block : malloc_slower(size);
+}
+
+UMF_NOINLINE static void *malloc_medium(size_t size) {
+    slab_theap_t *theap = slab_process_theap;
+    if (likely(size <= theap->medium_max)) {
+        unsigned cls = slab_class_of(size);
+        void *block = slab_pop(theap, cls);
+        if (likely(block != NULL) || likely((block = slab_swap(theap, cls)) != NULL)) {
+            return block;
+        }
+    }
+    return malloc_slower(size);
+}
+
 void *proxy_malloc(size_t size) {
-    void *block = slab_take(slab_process_theap, size);
+    if (unlikely(size > SLAB_FAST_MAX)) {
+        return malloc_medium(size);
+    }
+    slab_theap_t *theap = slab_process_theap;
+#if defined(__x86_64__)
+    __asm__("" : "+d"(theap)); // not in the result's register: saves a move on the way out
+#endif
+    void *block = slab_take_small(theap, size);
     return likely(block != NULL) ? block : malloc_slow(size);
 }
+
+UMF_EXPORT void *malloc(size_t size) __attribute__((alias("proxy_malloc")));
 
 /* ---- free ---------------------------------------------------------------------------------------------------- */
 
@@ -173,7 +201,7 @@ UMF_NOINLINE static void *calloc_slow(size_t count, size_t size) {
 void *proxy_calloc(size_t count, size_t size) {
     size_t bytes;
     if (likely(!mul_overflow(count, size, &bytes) && bytes <= SLAB_FAST_MAX)) {
-        void *block = slab_take(slab_process_theap, bytes);
+        void *block = slab_take_small(slab_process_theap, bytes);
         if (likely(block != NULL)) {
             slab_clear(block, bytes);
             return block;
@@ -237,7 +265,6 @@ void *proxy_realloc(void *ptr, size_t size) {
 
 /* ---- the exported names ---------------------------------------------------------------------------------------- */
 
-UMF_EXPORT void *malloc(size_t size) __attribute__((alias("proxy_malloc")));
 UMF_EXPORT void free(void *ptr) __attribute__((alias("proxy_free")));
 UMF_EXPORT void *calloc(size_t count, size_t size) __attribute__((alias("proxy_calloc")));
 UMF_EXPORT void *realloc(void *ptr, size_t size) __attribute__((alias("proxy_realloc")));

@@ -32,9 +32,13 @@ until_ready() {
 
 # stop_at_exit PID...: ends servers with the shell, however it ends.
 stop_list=()
+stop_now() {
+    kill "${stop_list[@]}" 2>/dev/null || true
+    wait "${stop_list[@]}" 2>/dev/null || true
+}
 stop_at_exit() {
     stop_list+=("$@")
-    trap 'kill "${stop_list[@]}" 2>/dev/null || true; wait "${stop_list[@]}" 2>/dev/null || true' EXIT
+    trap stop_now EXIT
 }
 
 # words LINES: the same pseudo-random text on every call, six words a line.

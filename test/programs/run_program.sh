@@ -10,6 +10,7 @@
 #   limit=SECONDS    for one run of the workload (optional, default 60)
 #   proof=yes        the workload writes lines of /proc/PID/maps to $UMF_TEST_PROOF (optional)
 #   workload()       the work itself; runs in a bash -eu of its own, in an empty folder
+#   unavailable()    prints why the workload cannot run here, nothing if it can (optional)
 #   normalise()      filter for what may differ between two runs (optional; stdout and stderr)
 # Both runs see the same folder name and the same small environment; the second one has LD_PRELOAD
 # and UMF_PROXY set, so that everything the workload starts is under the library, helpers included.
@@ -50,6 +51,7 @@ tools=()
 limit=60
 proof=no
 normalise() { cat; }
+unavailable() { :; }
 # shellcheck source=/dev/null
 source "$here/cases/$name.sh"
 
@@ -105,8 +107,10 @@ run_workload() {
         LC_ALL=C.UTF-8 TZ=UTC TERM=dumb UMF_TEST_HERE="$here" UMF_TEST_WORK="$work" \
         UMF_TEST_NOISE="$results/noise" UMF_TEST_PROOF="$results/proof" \
         ${extra[@]+"${extra[@]}"} \
-        timeout -k 5 "$limit" bash -eu -o pipefail -c \
-        'source "$UMF_TEST_HERE/helpers.sh"; source "$UMF_TEST_HERE/cases/$0.sh"; workload' "$name") \
+        timeout -k 5 "$limit" bash -eu -o pipefail -c '
+            source "$UMF_TEST_HERE/helpers.sh"
+            source "$UMF_TEST_HERE/cases/$0.sh"
+            workload' "$name") \
         >"$results/stdout" 2>"$results/stderr" </dev/null
     echo $? >"$results/status"
     end_leftovers
@@ -134,6 +138,9 @@ done
 for program in "${programs[@]}"; do
     check_loads_library "$program"
 done
+
+reason=$(unavailable)
+[ -z "$reason" ] || skip "$reason"
 
 run_workload plain
 status=$(cat "$work/plain/status")
@@ -168,6 +175,7 @@ fi
 
 if [ "$proof" = yes ]; then
     [ -s "$work/preload/proof" ] || fail "no process reported its maps"
-    ! grep -v -F -- "$real_library" "$work/preload/proof" || fail "a process ran without the library"
+    ! grep -v -F -- "$real_library" "$work/preload/proof" ||
+        fail "a process ran without the library"
 fi
 printf '%s: same with and without %s%s\n' "$name" "$library" "${settings:+ ($settings)}"

@@ -18,6 +18,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,17 +34,22 @@
 
 static int check_failures; /* all threads, atomic adds */
 
-static inline int check_count_failure(void) {
-    return __atomic_add_fetch(&check_failures, 1, __ATOMIC_RELAXED) <= CHECK_MAX_LINES;
+/* Counts and reports one failure; in one write, so that lines of several threads stay whole. Returns 0. */
+__attribute__((format(printf, 4, 5))) static inline int
+check_fail(const char *file, int line, const char *what, const char *format, ...) {
+    char text[512];
+    va_list arguments;
+    if (__atomic_add_fetch(&check_failures, 1, __ATOMIC_RELAXED) > CHECK_MAX_LINES) {
+        return 0;
+    }
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    dprintf(2, "%s:%d: failed: %s: %s\n", file, line, what, text);
+    return 0;
 }
 
-#define CHECK_MSG(cond, ...)                                                                       \
-    ((cond) ? 1                                                                                    \
-            : (check_count_failure()                                                               \
-                   ? (dprintf(2, "%s:%d: failed: %s: ", __FILE__, __LINE__, #cond),                \
-                      dprintf(2, __VA_ARGS__), dprintf(2, "\n"))                                   \
-                   : 0,                                                                            \
-               0))
+#define CHECK_MSG(cond, ...) ((cond) ? 1 : check_fail(__FILE__, __LINE__, #cond, __VA_ARGS__))
 
 #define CHECK(cond) CHECK_MSG(cond, "errno %d", errno)
 
@@ -52,14 +58,10 @@ static inline int check_count_failure(void) {
 
 static inline int check_int(long long actual, long long expected, const char *what,
                             const char *file, int line) {
-    if (actual == expected) {
-        return 1;
-    }
-    if (check_count_failure()) {
-        dprintf(2, "%s:%d: failed: %s is %lld (0x%llx), expected %lld (0x%llx)\n", file, line, what,
-                actual, (unsigned long long)actual, expected, (unsigned long long)expected);
-    }
-    return 0;
+    return actual == expected
+               ? 1
+               : check_fail(file, line, what, "is %lld (0x%llx), expected %lld (0x%llx)", actual,
+                            (unsigned long long)actual, expected, (unsigned long long)expected);
 }
 
 /* Keeps the compiler from knowing where a pointer came from, so that it neither removes a malloc/free pair nor

@@ -23,7 +23,9 @@ static const char test_name[] = "cxx_header";
 static const char test_name[] = "cxx";
 #endif
 
-static void *hidden_new(size_t size) { return check_hide(::operator new(check_hide_size(size))); }
+static void *hidden_new(size_t size) {
+    return check_hide(::operator new(check_hide_size(size)));
+}
 
 static void check_block(void *p, size_t size, size_t alignment) {
     if (CHECK_MSG(p != nullptr, "new of %zu", size)) {
@@ -122,7 +124,9 @@ static void handler_throws() {
 }
 
 /* Larger than any address space, but not more than PTRDIFF_MAX: the compiler cannot call it a mistake. */
-static size_t impossible_size() { return check_hide_size(size_t(1) << 62); }
+static size_t impossible_size() {
+    return check_hide_size(size_t(1) << 62);
+}
 
 enum class outcome { memory, null, bad_alloc, own_failure };
 

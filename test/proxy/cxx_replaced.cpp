@@ -39,7 +39,8 @@ void operator delete(void *block) noexcept {
         return;
     }
     header *h = static_cast<header *>(block) - 1;
-    if (!CHECK_MSG(h->magic == MAGIC, "delete of %p, which this program's new did not make", block)) {
+    if (!CHECK_MSG(h->magic == MAGIC, "delete of %p, which this program's new did not make",
+                   block)) {
         return; /* leaked: freeing it would only hide what is wrong */
     }
     h->magic = 0;

@@ -17,7 +17,9 @@ static void *blocks[BLOCKS];
 static void *fork_block;
 static int fork_handlers = -1;
 
-static size_t block_size(int i) { return (size_t)i * (size_t)i * 37 + 1; }
+static size_t block_size(int i) {
+    return (size_t)i * (size_t)i * 37 + 1;
+}
 
 /* A handler that is registered before the allocator's own runs while the allocator is prepared for the fork. */
 static void before_fork(void) {
@@ -68,6 +70,10 @@ char *dso_text(size_t bytes) {
     return text;
 }
 
-void dso_free(void *block) { free(block); }
+void dso_free(void *block) {
+    free(block);
+}
 
-int dso_has_fork_handlers(void) { return fork_handlers == 0; }
+int dso_has_fork_handlers(void) {
+    return fork_handlers == 0;
+}

@@ -23,8 +23,8 @@ enum {
     FORKS = 300,
     EXECS = 40,
     SLOTS = 256,
-    CHILD_SECS = 30,                   /* far over what a child needs */
-    CHILD_GROWTH = 64 << 20,           /* bytes a child that allocates and frees in a loop may grow */
+    CHILD_SECS = 30,         /* far over what a child needs */
+    CHILD_GROWTH = 64 << 20, /* bytes a child that allocates and frees in a loop may grow */
 };
 
 typedef struct node {
@@ -43,8 +43,8 @@ static node_t *node_new(rng_t *rng) {
     }
     node->size = rng_size(rng) / 8 + 1;
     node->tag = rng_next(rng);
-    node->block = (unsigned char *)(node->tag % 8 == 0 ? memalign(4096, node->size)
-                                                       : malloc(node->size));
+    node->block =
+        (unsigned char *)(node->tag % 8 == 0 ? memalign(4096, node->size) : malloc(node->size));
     if (node->block == NULL) {
         free(node);
         return NULL;

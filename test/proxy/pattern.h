@@ -16,8 +16,9 @@
 #include <time.h>
 
 enum {
-    PATTERN_DENSE = 2048,  /* bytes at the start and end that are always written and read */
-    PATTERN_STRIDE = 1021, /* bytes between the others; prime, so that it meets every offset of a page */
+    PATTERN_DENSE = 2048, /* bytes at the start and end that are always written and read */
+    PATTERN_STRIDE =
+        1021, /* bytes between the others; prime, so that it meets every offset of a page */
 };
 
 typedef struct rng {
@@ -32,7 +33,9 @@ static inline uint64_t rng_next(rng_t *rng) {
     return z ^ (z >> 31);
 }
 
-static inline size_t rng_below(rng_t *rng, size_t limit) { return (size_t)(rng_next(rng) % limit); }
+static inline size_t rng_below(rng_t *rng, size_t limit) {
+    return (size_t)(rng_next(rng) % limit);
+}
 
 /* The seed of a run: TEST_SEED from the environment or the clock; printed, so that a failure can be repeated. */
 static inline uint64_t rng_seed(const char *name) {
@@ -60,7 +63,8 @@ static inline unsigned char pattern_byte(uint64_t tag, size_t offset) {
 
 /* Next offset after `offset` that the pattern covers. */
 static inline size_t pattern_step(size_t offset, size_t size) {
-    if (offset + 1 < PATTERN_DENSE || size < 2 * PATTERN_DENSE || offset + 1 >= size - PATTERN_DENSE) {
+    if (offset + 1 < PATTERN_DENSE || size < 2 * PATTERN_DENSE ||
+        offset + 1 >= size - PATTERN_DENSE) {
         return offset + 1;
     }
     size_t next = offset + PATTERN_STRIDE;
@@ -113,6 +117,8 @@ static inline size_t statm_bytes(int index) {
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static inline size_t statm_resident(void) { return statm_bytes(1); }
+static inline size_t statm_resident(void) {
+    return statm_bytes(1);
+}
 
 #endif /* UMF_TEST_PROXY_PATTERN_H */

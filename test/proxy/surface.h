@@ -26,7 +26,9 @@ typedef void (*free_sized_fn)(void *, size_t);
 typedef void (*free_aligned_sized_fn)(void *, size_t, size_t);
 
 /* NULL when the process has no such symbol. */
-static inline free_fn surface_cfree(void) { return (free_fn)dlsym(RTLD_DEFAULT, "cfree"); }
+static inline free_fn surface_cfree(void) {
+    return (free_fn)dlsym(RTLD_DEFAULT, "cfree");
+}
 static inline free_sized_fn surface_free_sized(void) {
     return (free_sized_fn)dlsym(RTLD_DEFAULT, "free_sized");
 }

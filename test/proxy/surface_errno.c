@@ -21,11 +21,20 @@
 
 /* Sizes that no process can have: over PTRDIFF_MAX, and the very last ones, where adding a header or rounding up wraps. */
 static const size_t impossible[] = {
-    (size_t)PTRDIFF_MAX,     (size_t)PTRDIFF_MAX + 1, (size_t)PTRDIFF_MAX + 4097,
-    SIZE_MAX / 4 * 3,        SIZE_MAX - (1u << 30),   SIZE_MAX - (1u << 21),
-    SIZE_MAX - 65536,        SIZE_MAX - 4096,         SIZE_MAX - 4095,
-    SIZE_MAX - 64,           SIZE_MAX - 16,           SIZE_MAX - 15,
-    SIZE_MAX - 1,            SIZE_MAX,
+    (size_t)PTRDIFF_MAX,
+    (size_t)PTRDIFF_MAX + 1,
+    (size_t)PTRDIFF_MAX + 4097,
+    SIZE_MAX / 4 * 3,
+    SIZE_MAX - (1u << 30),
+    SIZE_MAX - (1u << 21),
+    SIZE_MAX - 65536,
+    SIZE_MAX - 4096,
+    SIZE_MAX - 4095,
+    SIZE_MAX - 64,
+    SIZE_MAX - 16,
+    SIZE_MAX - 15,
+    SIZE_MAX - 1,
+    SIZE_MAX,
 };
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -93,7 +102,8 @@ static void check_failed_realloc(void) {
             CHECK_MSG(__libc_realloc(p, bad) == NULL && errno == ENOMEM, "size %zu", bad);
         }
         errno = 0;
-        CHECK_MSG(reallocarray(check_hide(p), check_hide_size(SIZE_MAX / 2), 3) == NULL && errno == ENOMEM,
+        CHECK_MSG(reallocarray(check_hide(p), check_hide_size(SIZE_MAX / 2), 3) == NULL &&
+                      errno == ENOMEM,
                   "reallocarray of %zu: errno %d", n, errno);
         CHECK_INT(pattern_mismatch(p, n, n, i), n);
         free(p);

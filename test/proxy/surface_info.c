@@ -56,8 +56,8 @@ static void check_malloc_stats(char *self) {
     static child_result_t result;
     child_run(argv, NULL, NULL, &result);
     CHECK_MSG(child_exited(&result, 0), "status 0x%x: %s", result.status, result.err);
-    CHECK_MSG(result.err[0] != '\0' && result.out[0] == '\0', "stderr '%s', stdout '%s'", result.err,
-              result.out);
+    CHECK_MSG(result.err[0] != '\0' && result.out[0] == '\0', "stderr '%s', stdout '%s'",
+              result.err, result.out);
 }
 
 int main(int argc, char **argv) {
@@ -77,8 +77,8 @@ int main(int argc, char **argv) {
         int rc = malloc_trim(pad);
         CHECK_MSG(rc == 0 || rc == 1, "malloc_trim(%zu) returns %d", pad, rc);
     }
-    static const int options[] = {M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_MMAP_MAX, M_TOP_PAD,
-                                  M_ARENA_MAX,      -1006 /* no such option */};
+    static const int options[] = {M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_MMAP_MAX,
+                                  M_TOP_PAD,        M_ARENA_MAX,      -1006 /* no such option */};
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         int rc = mallopt(options[i], 128 << 10);
         CHECK_MSG(rc == 0 || rc == 1, "mallopt(%d) returns %d", options[i], rc);

@@ -7,20 +7,30 @@
 
 /* Around every border an allocator may have: grid, classes, slabs, pages, chunks, huge. */
 static const size_t sizes[] = {
-    1,         15,         16,        17,        64,        65,        127,      129,
-    500,       1024,       1025,      4000,      4096,      4097,      8192,     10000,
-    16384,     32768,      32769,     65520,     65536,     65537,     100000,   131072,
-    131073,    262144,     300000,    524288,    524289,    1u << 20,  1100000,  2u << 20,
-    2500000,   4u << 20,   4194305,   8u << 20,  9000000,   16u << 20, 20000000, 33u << 20,
+    1,       15,       16,      17,       64,      65,        127,      129,
+    500,     1024,     1025,    4000,     4096,    4097,      8192,     10000,
+    16384,   32768,    32769,   65520,    65536,   65537,     100000,   131072,
+    131073,  262144,   300000,  524288,   524289,  1u << 20,  1100000,  2u << 20,
+    2500000, 4u << 20, 4194305, 8u << 20, 9000000, 16u << 20, 20000000, 33u << 20,
 };
 enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
 
 typedef void *(*make_fn)(size_t);
-static void *make_malloc(size_t n) { return malloc(n); }
-static void *make_calloc(size_t n) { return calloc(n, 1); }
-static void *make_aligned_64(size_t n) { return aligned_alloc(64, n); }
-static void *make_aligned_page(size_t n) { return memalign(4096, n); }
-static void *make_aligned_large(size_t n) { return memalign(1u << 20, n); }
+static void *make_malloc(size_t n) {
+    return malloc(n);
+}
+static void *make_calloc(size_t n) {
+    return calloc(n, 1);
+}
+static void *make_aligned_64(size_t n) {
+    return aligned_alloc(64, n);
+}
+static void *make_aligned_page(size_t n) {
+    return memalign(4096, n);
+}
+static void *make_aligned_large(size_t n) {
+    return memalign(1u << 20, n);
+}
 
 /* From huge to huge takes most of the time; two makers are enough for that. */
 static const size_t SMALL_LIMIT = (size_t)1 << 20;
@@ -92,7 +102,8 @@ static void check_growth(size_t step, size_t limit) {
         p = q;
         size += step;
         if (rng_below(&(rng_t){size}, 50) == 0) {
-            CHECK_INT(pattern_mismatch(neighbour, neighbour_size, neighbour_size, 5), neighbour_size);
+            CHECK_INT(pattern_mismatch(neighbour, neighbour_size, neighbour_size, 5),
+                      neighbour_size);
             free(neighbour);
             neighbour_size = size;
             neighbour = (unsigned char *)malloc(neighbour_size);
@@ -107,8 +118,8 @@ static void check_growth(size_t step, size_t limit) {
     while (size > step) { /* and down again */
         size -= size / 7 + 1;
         p = (unsigned char *)realloc(p, size);
-        CHECK_MSG(p != NULL && p[size - 1] == pattern_byte(step, size - 1),
-                  "shrinking to %zu", size);
+        CHECK_MSG(p != NULL && p[size - 1] == pattern_byte(step, size - 1), "shrinking to %zu",
+                  size);
     }
     free(neighbour);
     free(p);

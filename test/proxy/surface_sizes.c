@@ -6,11 +6,11 @@
 #include "surface.h"
 
 enum {
-    ALIGNMENT = 16,           /* alignof(max_align_t) on x86-64; what every block must have */
-    ALL_SIZES = 5000,         /* each size up to here */
-    WASTE_FROM = 128,         /* below, the 16-byte grid alone costs more than an eighth */
-    WASTE_TO = 64 << 10,      /* above, pages are the grid */
-    WASTE_DIVISOR = 8,        /* at most an eighth of the request is lost */
+    ALIGNMENT = 16,            /* alignof(max_align_t) on x86-64; what every block must have */
+    ALL_SIZES = 5000,          /* each size up to here */
+    WASTE_FROM = 128,          /* below, the 16-byte grid alone costs more than an eighth */
+    WASTE_TO = 64 << 10,       /* above, pages are the grid */
+    WASTE_DIVISOR = 8,         /* at most an eighth of the request is lost */
     DEADBEEF = (int)0xDEADBEEF /* answer of the presence probe */
 };
 
@@ -36,7 +36,7 @@ static void check_size(size_t size) {
     p[3] = malloc(size);
     p[4] = realloc(malloc(size / 2), size);
     p[5] = reallocarray(NULL, size, 1);
-    static const char *const names[] = {"malloc",         "calloc",         "realloc",
+    static const char *const names[] = {"malloc",          "calloc",         "realloc",
                                         "malloc (second)", "malloc+realloc", "reallocarray"};
     if (p[1] != NULL) {
         size_t zeros = pattern_first_nonzero(p[1], size);
@@ -119,8 +119,7 @@ static void check_aligned(const aligned_case_t *call, size_t alignment, size_t s
         }
     }
     for (int i = 0; i < 3; i++) {
-        CHECK_MSG(p[i] == NULL ||
-                      pattern_mismatch(p[i], size, size, alignment + (size_t)i) == size,
+        CHECK_MSG(p[i] == NULL || pattern_mismatch(p[i], size, size, alignment + (size_t)i) == size,
                   "%s(%zu, %zu)", call->name, alignment, size);
         free(p[i]);
     }
@@ -176,7 +175,8 @@ static void check_calloc_dirty(size_t size) {
         size_t count = i % 2 == 0 ? 1 : size;
         p[i] = (unsigned char *)calloc(count, size / count);
         size_t zeros = p[i] == NULL ? 0 : pattern_first_nonzero(p[i], size);
-        CHECK_MSG(p[i] != NULL && zeros == size, "calloc of %zu bytes is dirty at %zu", size, zeros);
+        CHECK_MSG(p[i] != NULL && zeros == size, "calloc of %zu bytes is dirty at %zu", size,
+                  zeros);
     }
     for (int i = 0; i < BLOCKS; i++) {
         free(p[i]);

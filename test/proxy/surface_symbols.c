@@ -12,15 +12,13 @@
 #include <wchar.h>
 
 static const char *const malloc_names[] = {
-    "malloc",        "calloc",          "realloc",
-    "free",          "aligned_alloc",   "posix_memalign",
-    "memalign",      "valloc",          "pvalloc",
-    "reallocarray",  "cfree",           "malloc_usable_size",
-    "malloc_trim",   "mallinfo",        "mallinfo2",
-    "mallopt",       "malloc_info",     "malloc_stats",
-    "free_sized",    "free_aligned_sized", "__libc_malloc",
-    "__libc_calloc", "__libc_realloc",  "__libc_free",
-    "__libc_memalign", "__libc_valloc", "__libc_pvalloc",
+    "malloc",          "calloc",         "realloc",        "free",
+    "aligned_alloc",   "posix_memalign", "memalign",       "valloc",
+    "pvalloc",         "reallocarray",   "cfree",          "malloc_usable_size",
+    "malloc_trim",     "mallinfo",       "mallinfo2",      "mallopt",
+    "malloc_info",     "malloc_stats",   "free_sized",     "free_aligned_sized",
+    "__libc_malloc",   "__libc_calloc",  "__libc_realloc", "__libc_free",
+    "__libc_memalign", "__libc_valloc",  "__libc_pvalloc",
 };
 
 static const char *const operator_names[] = {
@@ -51,28 +49,61 @@ static const char *const operator_names[] = {
 static void check_names(const char *const *names, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const char *object = check_object_of(names[i]);
-        CHECK_MSG(strstr(object, check_allocator()) != NULL, "%s comes from '%s'", names[i], object);
+        CHECK_MSG(strstr(object, check_allocator()) != NULL, "%s comes from '%s'", names[i],
+                  object);
     }
 }
 
 /* ---- every source with every sink ---- */
 
-static void *get_malloc(size_t n) { return malloc(n); }
-static void *get_calloc(size_t n) { return calloc(1, n); }
-static void *get_realloc(size_t n) { return realloc(NULL, n); }
-static void *get_regrown(size_t n) { return realloc(malloc(n / 2 + 1), n); }
-static void *get_reallocarray(size_t n) { return reallocarray(NULL, n, 1); }
-static void *get_aligned_alloc(size_t n) { return aligned_alloc(64, n); }
-static void *get_posix_memalign(size_t n) { return surface_posix_memalign(256, n); }
-static void *get_memalign(size_t n) { return memalign(4096, n); }
-static void *get_valloc(size_t n) { return valloc(n); }
-static void *get_pvalloc(size_t n) { return pvalloc(n); }
-static void *get_libc_malloc(size_t n) { return __libc_malloc(n); }
-static void *get_libc_calloc(size_t n) { return __libc_calloc(n, 1); }
-static void *get_libc_realloc(size_t n) { return __libc_realloc(NULL, n); }
-static void *get_libc_memalign(size_t n) { return __libc_memalign(128, n); }
-static void *get_libc_valloc(size_t n) { return __libc_valloc(n); }
-static void *get_libc_pvalloc(size_t n) { return __libc_pvalloc(n); }
+static void *get_malloc(size_t n) {
+    return malloc(n);
+}
+static void *get_calloc(size_t n) {
+    return calloc(1, n);
+}
+static void *get_realloc(size_t n) {
+    return realloc(NULL, n);
+}
+static void *get_regrown(size_t n) {
+    return realloc(malloc(n / 2 + 1), n);
+}
+static void *get_reallocarray(size_t n) {
+    return reallocarray(NULL, n, 1);
+}
+static void *get_aligned_alloc(size_t n) {
+    return aligned_alloc(64, n);
+}
+static void *get_posix_memalign(size_t n) {
+    return surface_posix_memalign(256, n);
+}
+static void *get_memalign(size_t n) {
+    return memalign(4096, n);
+}
+static void *get_valloc(size_t n) {
+    return valloc(n);
+}
+static void *get_pvalloc(size_t n) {
+    return pvalloc(n);
+}
+static void *get_libc_malloc(size_t n) {
+    return __libc_malloc(n);
+}
+static void *get_libc_calloc(size_t n) {
+    return __libc_calloc(n, 1);
+}
+static void *get_libc_realloc(size_t n) {
+    return __libc_realloc(NULL, n);
+}
+static void *get_libc_memalign(size_t n) {
+    return __libc_memalign(128, n);
+}
+static void *get_libc_valloc(size_t n) {
+    return __libc_valloc(n);
+}
+static void *get_libc_pvalloc(size_t n) {
+    return __libc_pvalloc(n);
+}
 
 static void put_free(void *p, size_t n) {
     (void)n;
@@ -103,9 +134,15 @@ static void put_libc_realloc_zero(void *p, size_t n) {
     (void)n;
     CHECK(__libc_realloc(p, 0) == NULL);
 }
-static void put_moved(void *p, size_t n) { free(realloc(p, 3 * n)); }
-static void put_libc_moved(void *p, size_t n) { free(__libc_realloc(p, 3 * n)); }
-static void put_array_moved(void *p, size_t n) { __libc_free(reallocarray(p, n, 2)); }
+static void put_moved(void *p, size_t n) {
+    free(realloc(p, 3 * n));
+}
+static void put_libc_moved(void *p, size_t n) {
+    free(__libc_realloc(p, 3 * n));
+}
+static void put_array_moved(void *p, size_t n) {
+    __libc_free(reallocarray(p, n, 2));
+}
 
 typedef struct source {
     const char *name;

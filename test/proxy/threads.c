@@ -12,12 +12,13 @@
 
 enum {
     SHORT_THREADS = 10000,
-    THREAD_BYTES = 64 << 10,  /* touched by each of them: 640 MB if nothing were reused */
-    SURVIVORS = 200,          /* threads whose blocks outlive them */
+    THREAD_BYTES = 64 << 10, /* touched by each of them: 640 MB if nothing were reused */
+    SURVIVORS = 200,         /* threads whose blocks outlive them */
     SURVIVOR_BLOCKS = 100,
-    RING = 1024,              /* blocks between producer and consumer */
-    PASSED = 1500000,         /* blocks passed, up to 1 KiB each: 770 MB if freed memory did not come back */
-    GROWTH = 64 << 20,        /* bytes of resident memory that each of these may add; generous */
+    RING = 1024, /* blocks between producer and consumer */
+    PASSED =
+        1500000, /* blocks passed, up to 1 KiB each: 770 MB if freed memory did not come back */
+    GROWTH = 64 << 20, /* bytes of resident memory that each of these may add; generous */
     EXIT_ROUNDS = 30,
     EXIT_THREADS = 4,
 };
@@ -53,7 +54,8 @@ static void key_end(void *value) {
     if (++key_calls % 3 != 0) {
         next = (unsigned char *)malloc(100);
         memset(next, 7, 100);
-        pthread_setspecific(keys[key_calls % 8], next); /* another round, perhaps a leak of 100 bytes */
+        pthread_setspecific(keys[key_calls % 8],
+                            next); /* another round, perhaps a leak of 100 bytes */
     }
 }
 
@@ -131,7 +133,9 @@ static void check_short_threads(void) {
 
 static unsigned char *survivors[SURVIVORS][SURVIVOR_BLOCKS];
 
-static size_t survivor_size(size_t i) { return 1 + i * i * 7; }
+static size_t survivor_size(size_t i) {
+    return 1 + i * i * 7;
+}
 
 static void *survivor_thread(void *arg) {
     unsigned char **blocks = (unsigned char **)arg;

@@ -83,7 +83,7 @@ int main() {
             CHECK(results[t].at(0).size() == size_t(round * t));
         }
     }
-    CHECK_INT(alive, 1);          /* global_cache */
+    CHECK_INT(alive, 1);           /* global_cache */
     CHECK_INT(ended, 300 * 4 * 2); /* thread_cache and the late one */
     thread_cache.entries[1] += ""; /* main's own, destroyed at exit */
     return check_end("threads_cxx");

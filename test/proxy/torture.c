@@ -21,12 +21,12 @@ enum {
     SECONDS = 20,
     THREADS = 4,
     MAX_THREADS = 256,
-    TABLE = 200,          /* nodes a thread holds */
-    MARKET = 600,         /* nodes that belong to nobody */
-    LIFE = 4000,          /* operations in the longest life of a thread */
-    CHILD_SECS = 60,      /* watchdog of a forked child */
-    PAUSE_USECS = 20000,  /* between two forks or loads */
-    LARGEST_ALIGN = 16,   /* 16 << 16 is 1 MiB */
+    TABLE = 200,         /* nodes a thread holds */
+    MARKET = 600,        /* nodes that belong to nobody */
+    LIFE = 4000,         /* operations in the longest life of a thread */
+    CHILD_SECS = 60,     /* watchdog of a forked child */
+    PAUSE_USECS = 20000, /* between two forks or loads */
+    LARGEST_ALIGN = 16,  /* 16 << 16 is 1 MiB */
 };
 
 typedef struct node {
@@ -58,7 +58,8 @@ static unsigned char *block_new(rng_t *rng, size_t size) {
         if (posix_memalign(&p, alignment, size) != 0) {
             p = NULL;
         }
-        CHECK_MSG((uintptr_t)p % alignment == 0, "posix_memalign(%zu, %zu) is %p", alignment, size, p);
+        CHECK_MSG((uintptr_t)p % alignment == 0, "posix_memalign(%zu, %zu) is %p", alignment, size,
+                  p);
         break;
     case 2:
         p = aligned_alloc(64, size);
@@ -77,8 +78,8 @@ static unsigned char *block_new(rng_t *rng, size_t size) {
 
 static void node_check(const node_t *node) {
     size_t wrong = pattern_mismatch(node->block, node->size, node->size, node->tag);
-    CHECK_MSG(wrong == node->size, "%p of %zu bytes differs at %zu", (void *)node->block, node->size,
-              wrong);
+    CHECK_MSG(wrong == node->size, "%p of %zu bytes differs at %zu", (void *)node->block,
+              node->size, wrong);
 }
 
 static node_t *node_new(rng_t *rng) {
@@ -222,7 +223,8 @@ int main(int argc, char **argv) {
     int threads = argc > 2 ? atoi(argv[2]) : THREADS;
     const char *library = argc > 3 ? argv[3] : NULL;
     if (seconds < 1 || threads < 1 || threads > MAX_THREADS) {
-        dprintf(2, "usage: torture [seconds, 1 or more [threads, 1 to %d [library]]]\n", MAX_THREADS);
+        dprintf(2, "usage: torture [seconds, 1 or more [threads, 1 to %d [library]]]\n",
+                MAX_THREADS);
         return 2;
     }
     check_begin();

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# Chromium, headless: renders a page with scripts and prints its document. Its processes bring their own allocator
-# for most things; what is left to malloc, and the libraries it loads, are under ours.
+# Chromium, headless: renders a page with scripts and prints its document. Its processes bring
+# their own allocator for most things; what is left to malloc, and the libraries it loads, are
+# under ours.
 
 programs=(/usr/lib/chromium/chromium)
 tools=(chromium)

@@ -8,10 +8,13 @@ programs=(clang)
 workload() {
     awk 'BEGIN {
         print "#include <stdio.h>"
-        for (i = 0; i < 300; i++)
-            printf "int g%d[64]; static long f%d(int n) { long t = n; for (int k = 0; k < 64; k++) { g%d[k] ^= k * n; t += g%d[(k * %d) & 63] * (t & 7 ? 3 : 5); } return t; }\n", i, i, i, i, i
+        for (i = 0; i < 150; i++)
+            printf "int g%d[64];\nstatic long f%d(int n) {\n    long t = n;\n" \
+                   "    for (int k = 0; k < 64; k++) {\n        g%d[k] ^= k * n;\n" \
+                   "        t += g%d[(k * %d) & 63] * (t & 7 ? 3 : 5);\n" \
+                   "    }\n    return t;\n}\n", i, i, i, i, i
         print "int main(void) { long t = 0;"
-        for (i = 0; i < 300; i++) printf "t += f%d(%d);\n", i, i
+        for (i = 0; i < 150; i++) printf "t += f%d(%d);\n", i, i
         print "printf(\"%ld\\n\", t); return 0; }"
     }' >work.c
     clang -c -O2 -g -Wall work.c -o work.o

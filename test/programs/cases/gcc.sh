@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# gcc: a generated C program, optimised, with and without link-time optimisation; the object code must be equal.
+# gcc: a generated C program, optimised, with and without link-time optimisation; the object code
+# must be equal.
 
 programs=(gcc)
 tools=(ld as)
@@ -10,7 +11,7 @@ source_text() {
     echo '#include <stdio.h>'
     echo '#include <stdlib.h>'
     local i
-    for ((i = 0; i < 150; i++)); do
+    for ((i = 0; i < 100; i++)); do
         cat <<C
 struct s$i { int a[$((i % 7 + 1))]; double d; struct s$i *next; };
 static double f$i(struct s$i *s, int n) {
@@ -24,7 +25,7 @@ static double f$i(struct s$i *s, int n) {
 C
     done
     echo 'int main(void) { double t = 0;'
-    for ((i = 0; i < 150; i++)); do
+    for ((i = 0; i < 100; i++)); do
         echo "struct s$i v$i = {{$i}, 1, 0}; t += f$i(&v$i, 100 + $i);"
     done
     echo 'printf("%.3f\n", t); return 0; }'

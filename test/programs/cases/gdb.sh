@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# gdb in batch mode: gdb itself under the library debugging a program, and gdb without it debugging a program under it:
-# break in a function, backtrace, print, call malloc in the program, continue, follow threads.
+# gdb in batch mode: gdb itself under the library debugging a program, and gdb without it
+# debugging a program under it: break in a function, backtrace, print, call malloc in the program,
+# continue, follow threads.
 
 programs=(gdb)
 tools=(gcc)
 
 # Left out: thread and process numbers, the library list and messages about the system.
-normalise() { grep -E '^(Breakpoint|#[0-9]|\$[0-9]|answer|\[Inferior|done)' | sed -E 's/process [0-9]+/process N/; s/0x[0-9a-f]+/ADDRESS/g; s/Thread .* hit //'; }
+normalise() {
+    sed -E 's/process [0-9]+/process N/; s/0x[0-9a-f]+/ADDRESS/g; s/^Thread .* hit //' |
+        grep -E '^(Breakpoint|#[0-9]|\$[0-9]|Value|answer|\[Inferior|done)'
+}
 
 workload() {
     cat >work.c <<'C'
@@ -88,9 +92,6 @@ C
     stop_at_exit "$pid"
     if quietly gdb -q -nx -batch -p "$pid" -ex 'set var go = 5' -ex detach; then
         wait "$pid" || status=$?
-        case $status in
-        5 | 143) echo done ;;
-        *) echo "done wrongly: $status" ;;
-        esac
+        echo "done with status $status"
     fi
 }

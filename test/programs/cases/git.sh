@@ -8,13 +8,15 @@ programs=(git)
 history() {
     awk 'BEGIN {
         for (n = 1; n <= 300; n++) {
-            printf "commit refs/heads/main\ncommitter A U Thor <a@example.org> %d +0000\n", 1600000000 + n * 60
+            print "commit refs/heads/main"
+            print "committer A U Thor <a@example.org> " 1600000000 + n * 60 " +0000"
             message = "change " n "\n"
             printf "data %d\n%s", length(message), message
             for (f = 0; f < 3; f++) {
                 text = ""
                 for (l = 0; l < 60; l++)
-                    text = text "line " l " of file " (n + f) % 20 ", version " (l % 9 == n % 9 ? n : int(n / 20)) "\n"
+                    text = text "line " l " of file " (n + f) % 20 ", version " \
+                        (l % 9 == n % 9 ? n : int(n / 20)) "\n"
                 printf "M 644 inline dir%d/file%d.txt\ndata %d\n%s\n", f, (n + f) % 20, length(text), text
             }
         }
@@ -22,7 +24,8 @@ history() {
 }
 
 workload() {
-    export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000'
+    export GIT_CONFIG_NOSYSTEM=1
+    export GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000'
     git config --global user.name 'A U Thor'
     git config --global user.email a@example.org
     git config --global init.defaultBranch main

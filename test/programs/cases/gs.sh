@@ -26,6 +26,7 @@ PS
     gs -q -dBATCH -dNOPAUSE -dSAFER -sDEVICE=ppmraw -r72 -sOutputFile=page%d.ppm work.ps
     sha256sum page*.ppm
     gs -q -dBATCH -dNOPAUSE -dSAFER -sDEVICE=pdfwrite -sOutputFile=work.pdf work.ps
-    gs -q -dBATCH -dNOPAUSE -dSAFER -sDEVICE=pnggray -r50 -dNumRenderingThreads=2 -sOutputFile=pdf%d.png work.pdf
+    gs -q -dBATCH -dNOPAUSE -dSAFER -sDEVICE=pnggray -r50 -dNumRenderingThreads=2 \
+        -sOutputFile=pdf%d.png work.pdf
     sha256sum pdf*.png
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# g++: a C++17 program with templates, containers, regular expressions, threads and exceptions; compiled and run.
+# g++: a C++17 program with templates, containers, regular expressions, threads and exceptions;
+# compiled and run.
 
 programs=(g++)
 

@@ -15,5 +15,6 @@ workload() {
     $convert a.png -quality 80 e.jpg
     $convert -delay 5 d.ppm \( d.ppm -flop \) \( d.ppm -negate \) -loop 0 f.gif
     /usr/bin/identify -format '%m %w %h %#\n' a.png b.png c.ppm d.ppm e.jpg f.gif
-    $convert e.jpg -distort Perspective '0,0 20,30 400,0 380,10 0,300 5,290 400,300 390,280' -format '%#\n' info:
+    $convert e.jpg -distort Perspective '0,0 20,30 400,0 380,10 0,300 5,290 400,300 390,280' \
+        -format '%#\n' info:
 }

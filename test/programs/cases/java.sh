@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# javac and java: compile and run a program with threads, collections, streams, compression and direct buffers.
+# javac and java: compile and run a program with threads, collections, streams, compression and
+# direct buffers.
 
 programs=(java javac)
 limit=90

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# nginx with two workers: pages fetched with curl over a unix socket, then a second of wrk on loopback.
+# nginx with two workers: pages fetched with curl over a unix socket, then a second of wrk on
+# loopback.
 
 programs=(nginx curl wrk)
 
@@ -51,7 +52,8 @@ workload() {
         curl -sS --unix-socket front.sock http://local/big.txt | sha256sum
         curl -sS --compressed --unix-socket front.sock http://local/direct/big.txt | sha256sum
         curl -sS -o /dev/null -w '%{http_code}\n' --unix-socket front.sock http://local/gone
-        curl -sS --no-progress-meter --parallel --unix-socket front.sock 'http://local/big.txt?[1-20]' | wc -c
+        curl -sS --no-progress-meter --parallel --unix-socket front.sock \
+            'http://local/big.txt?[1-20]' | wc -c
     done
     wrk -t 2 -c 16 -d 1 "http://127.0.0.1:$port/" >wrk.txt
     cat wrk.txt >>"$UMF_TEST_NOISE"

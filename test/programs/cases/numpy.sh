@@ -5,11 +5,9 @@
 
 programs=(python3)
 
+unavailable() { python3 -c 'import numpy' 2>/dev/null || echo 'numpy is not installed'; }
+
 workload() {
-    if ! python3 -c 'import numpy' 2>/dev/null; then
-        echo 'numpy is not installed'
-        return
-    fi
     export OPENBLAS_NUM_THREADS=2
     python3 - <<'PY'
 import numpy as np

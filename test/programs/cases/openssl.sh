@@ -11,12 +11,15 @@ workload() {
     for digest in md5 sha1 sha256 sha512 sha3-256 blake2b512; do
         openssl dgst "-$digest" data
     done
-    openssl enc -aes-256-cbc -K "$(printf '%064d' 7)" -iv "$(printf '%032d' 9)" -in data | openssl dgst -sha256
-    quietly openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost
+    openssl enc -aes-256-cbc -K "$(printf '%064d' 7)" -iv "$(printf '%032d' 9)" -in data |
+        openssl dgst -sha256
+    quietly openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 \
+        -subj /CN=localhost
     openssl verify -CAfile cert.pem cert.pem
     openssl x509 -in cert.pem -noout -subject
     port=$(free_port)
-    openssl s_server -accept "127.0.0.1:$port" -key key.pem -cert cert.pem -WWW >>"$UMF_TEST_NOISE" 2>&1 &
+    openssl s_server -accept "127.0.0.1:$port" -key key.pem -cert cert.pem -WWW \
+        >>"$UMF_TEST_NOISE" 2>&1 &
     stop_at_exit $!
     until_ready 20 openssl s_client -connect "127.0.0.1:$port" -brief
     local version

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# php: arrays, strings, regular expressions, JSON; with its own allocator and with plain malloc. Without its
-# extension modules (-n), which php-modules loads.
+# php: arrays, strings, regular expressions, JSON; with its own allocator and with plain malloc.
+# Without its extension modules (-n), which php-modules loads.
 
 programs=(php)
 

@@ -6,7 +6,7 @@
 programs=(pigz)
 
 workload() {
-    words 300000 >data
+    words 100000 >data
     local level
     for level in 1 6 9; do
         pigz -p 2 -n "-$level" -c data >"data-$level.gz"

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# PostgreSQL: initdb, server on a unix socket, pgbench, sorting, parallel query and vacuum; as a user without rights.
+# PostgreSQL: initdb, server on a unix socket, pgbench, sorting, parallel query and vacuum; as a
+# user without rights.
 
-binaries=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
-programs=("${binaries:-/usr/lib/postgresql/bin}/postgres" "${binaries:-/usr/lib/postgresql/bin}/initdb")
+binaries=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | sed -n '$p')
+programs=("$binaries/postgres" "$binaries/initdb")
 tools=(setpriv)
 limit=90
 
@@ -28,14 +29,16 @@ sql() { server "$binaries/psql" -q -X -A -t -h "$PWD/data" -U postgres postgres 
 workload() {
     mkdir data
     [ "$(id -u)" -ne 0 ] || chown 65534:65534 data
-    quietly server "$binaries/initdb" -D "$PWD/data" -N -A trust -U postgres -E UTF8 --locale=C.UTF-8
+    quietly server "$binaries/initdb" -D "$PWD/data" -N -A trust -U postgres -E UTF8 \
+        --locale=C.UTF-8
     trap 'quietly server "$binaries/pg_ctl" -D "$PWD/data" -m immediate stop || true' EXIT
     quietly server "$binaries/pg_ctl" -D "$PWD/data" -w -t 60 -l "$PWD/data/log" \
         -o "-k '$PWD/data' -h '' -F -c jit=off" start
     quietly server "$binaries/pgbench" -i -q -s 2 -h "$PWD/data" -U postgres postgres
     quietly server "$binaries/pgbench" -c 4 -j 2 -t 250 -h "$PWD/data" -U postgres postgres
     sql -c 'select count(*) from pgbench_history'
-    sql -c 'select (select sum(abalance) from pgbench_accounts) = (select sum(delta) from pgbench_history)'
+    sql -c 'select (select sum(abalance) from pgbench_accounts) =
+                   (select sum(delta) from pgbench_history)'
     sql -c "create table t as select i, md5(i::text) m from generate_series(1, 100000) i" \
         -c 'create index on t (m)' \
         -c 'set work_mem = 65536' \

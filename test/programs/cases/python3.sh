@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# python3: json, regular expressions, threads and processes; once with its own small-object allocator and
-# once with PYTHONMALLOC=malloc, where every object is a malloc.
+# python3: json, regular expressions, threads and processes; once with its own small-object
+# allocator and once with PYTHONMALLOC=malloc, where every object is a malloc.
 
 programs=(python3)
 proof=yes

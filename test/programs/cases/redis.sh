@@ -11,14 +11,14 @@ saved() { redis-cli -s redis.sock info persistence | grep -q 'rdb_bgsave_in_prog
 
 start() {
     redis-server --port 0 --unixsocket "$PWD/redis.sock" --dir "$PWD" --save '' --daemonize no \
-        --appendonly no --io-threads 2 >>"$UMF_TEST_NOISE" 2>&1 &
+        --appendonly no >>"$UMF_TEST_NOISE" 2>&1 &
     stop_at_exit $!
     until_ready 20 redis-cli -s redis.sock ping
 }
 
 workload() {
     start
-    quietly redis-benchmark -s redis.sock -n 10000 -c 20 -d 200 -r 5000 -q \
+    quietly redis-benchmark -s redis.sock -n 4000 -c 20 -d 200 -r 5000 -q \
         -t set,get,incr,lpush,lpop,sadd,hset,zadd,mset,lrange_100
     redis-cli -s redis.sock flushall
     redis-cli -s redis.sock eval '

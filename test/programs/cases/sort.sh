@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# sort with two threads, in memory and with temporary files; shuf, uniq, join, tac, comm around it.
+# sort with two threads, in memory and with temporary files; shuf, uniq, join, tac, comm around
+# it.
 
 programs=(sort)
 
 workload() {
-    words 200000 >data
+    words 100000 >data
     sort --parallel=2 -k3 data >sorted
     sha256sum sorted
     sort --parallel=2 -S 2M -T tmp -k4,4n -k2,2r data | sha256sum

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# tclsh: lists, dictionaries, strings and regular expressions; threads allocate in its own caches over malloc.
+# tclsh: lists, dictionaries, strings and regular expressions; threads allocate in its own caches
+# over malloc.
 
 programs=(tclsh8.6)
 

@@ -15,7 +15,8 @@ workload() {
     trap 'in_tmux kill-server 2>/dev/null || true' EXIT
     in_tmux new-session -d -s main -n shell -x 100 -y 40 'PS1="% " sh'
     until_ready 20 prompts
-    in_tmux send-keys -t main:0 'i=0; s=0; while [ $i -lt 1000 ]; do s=$((s+i)); i=$((i+1)); done; echo sum $s' Enter
+    in_tmux send-keys -t main:0 'i=0; s=0; while [ $i -lt 1000 ]; do s=$((s+i))' Enter
+    in_tmux send-keys -t main:0 'i=$((i+1)); done; echo sum $s' Enter
     until_ready 20 answered
     in_tmux capture-pane -p -t main:0 | grep '^sum'
     local i

@@ -8,7 +8,10 @@ tools=(valgrind gawk gcc)
 limit=90
 
 workload() {
-    valgrind -q --tool=none gawk 'BEGIN { for (i = 0; i < 20000; i++) a[i % 997] = a[i % 997] "x"; print length(a), length(a[5]) }'
+    valgrind -q --tool=none gawk 'BEGIN {
+        for (i = 0; i < 20000; i++) a[i % 997] = a[i % 997] "x"
+        print length(a), length(a[5])
+    }'
     valgrind -q --tool=none sh -c 'for i in 1 2 3; do (exit $i); echo $?; done'
     cat >work.c <<'C'
 #include <pthread.h>

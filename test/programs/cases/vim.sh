@@ -34,6 +34,7 @@ VIM
     vim -u NONE -i NONE -n -es -S work.vim || echo "status $?"
     wc -l <out
     sha256sum <out
-    vim -u NONE -i NONE -n -es -c 'put =join(range(1, 20000))' -c 's/1/one/g' -c 'w! second' -c 'q!' || echo "status $?"
+    vim -u NONE -i NONE -n -es -c 'put =join(range(1, 20000))' -c 's/1/one/g' \
+        -c 'w! second' -c 'q!' || echo "status $?"
     sha256sum <second
 }

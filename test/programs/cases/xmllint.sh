@@ -8,7 +8,10 @@ programs=(xmllint)
 workload() {
     awk 'BEGIN {
         print "<?xml version=\"1.0\"?>\n<list>"
-        for (i = 0; i < 20000; i++) printf "<item id=\"i%d\" kind=\"k%d\"><name>name %d</name><v>%d</v></item>\n", i, i % 17, i, i * 7919 % 1009
+        for (i = 0; i < 20000; i++) {
+            printf "<item id=\"i%d\" kind=\"k%d\">", i, i % 17
+            printf "<name>name %d</name><v>%d</v></item>\n", i, i * 7919 % 1009
+        }
         print "</list>"
     }' >data.xml
     xmllint --format data.xml | sha256sum
@@ -18,7 +21,8 @@ workload() {
     xmllint --sax --noout data.xml | sha256sum
     cat >schema.rng <<'RNG'
 <element name="list" xmlns="http://relaxng.org/ns/structure/1.0"><zeroOrMore><element name="item">
-<attribute name="id"/><attribute name="kind"/><element name="name"><text/></element><element name="v"><text/></element>
+<attribute name="id"/><attribute name="kind"/>
+<element name="name"><text/></element><element name="v"><text/></element>
 </element></zeroOrMore></element>
 RNG
     xmllint --noout --relaxng schema.rng data.xml 2>&1

@@ -6,10 +6,10 @@
 programs=(xz)
 
 workload() {
-    words 150000 >data
+    words 50000 >data
     local level
-    for level in 0 3 6e; do
-        xz -T2 "-$level" --block-size=2MiB -k -c data >"data-$level.xz"
+    for level in 0 6; do
+        xz -T2 "-$level" --block-size=512KiB -k -c data >"data-$level.xz"
         sha256sum "data-$level.xz"
         xz -t -T2 "data-$level.xz"
         xz -dc -T2 "data-$level.xz" | cmp - data

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # shellcheck shell=bash disable=SC2034
 #
-# zstd: compresses with two threads at several levels, with a trained dictionary, and unpacks again.
+# zstd: compresses with two threads at several levels, with a trained dictionary, and unpacks
+# again.
 
 programs=(zstd)
 
 workload() {
-    words 150000 >data
+    words 100000 >data
     local level
     for level in 1 5 12; do
         zstd -q -T2 "-$level" -c data | tee "data-$level.zst" | sha256sum
