@@ -19,7 +19,7 @@ typedef struct fork_node {
 } fork_node_t;
 
 typedef struct fork_state {
-    umf_lock_t lock; /* taken first of all, held across the fork */
+    umf_lock_t lock; /* taken first of all but init_lock, held across the fork */
     fork_node_t *nodes;
     bool installed; /* pthread_atfork was called for this core */
 } fork_state_t;

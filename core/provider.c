@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base_alloc.h"
+#include "core/init.h"
 #include "core/log.h"
 #include "core/name.h"
 #include "core/state.h"
@@ -281,7 +282,9 @@ free_handle:
 }
 
 UMF_EXPORT umf_result_t umfMemoryProviderDestroy(umf_memory_provider_handle_t hProvider) {
-    if (!load_acquire(&umf_core_state.ready)) {
+    // this call also makes a static build take in the start-up code, which nothing else here refers
+    // to
+    if (!core_is_ready()) {
         return UMF_RESULT_ERROR_UNKNOWN;
     }
     if (hProvider == NULL) {

@@ -17,7 +17,8 @@
 #include "pools/slab.h"
 
 enum {
-    REMAP_MIN_BYTES = 256 * 1024,         /* from here on a growing block gets an allocation of its own */
+    REMAP_MIN_BYTES = 8 * 1024 * 1024,    /* from here on a growing block gets an allocation of its own: below, a copy into slices
+                                             whose pages are there costs less than page faults and system calls */
     CACHE_BYTES_MAX_ENTRY = 64 * 1024 * 1024,
     CACHE_WASTE_DIVISOR = 4,              /* a cached block may be 1/4 larger than asked for */
 };

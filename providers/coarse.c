@@ -5,23 +5,24 @@
  *   range    [ block | block |     block      | block ]     every byte belongs to exactly one block
  *               ^ prev/next: neighbours in address order, NULL at the ends of the range
  *
- *   used blocks   hash table keyed by start: the only way in from a pointer            O(1)
- *   free blocks   one treap ordered by (size, start): smallest fit, lowest address      O(log n)
- *   free          looks at prev and next only: no search for neighbours                 O(1) + treap
+ *   used blocks   hash table keyed by start: the only way in from a pointer      O(1)
+ *   free blocks   treap ordered by (size, start): smallest fit, lowest address   O(log n)
+ *   free          looks at prev and next only: no search for neighbours          O(1) + treap
  *
- * Descriptors come from the base allocator in slabs and are kept in a list for reuse: in the steady state
- * no operation allocates metadata. Every operation reserves the descriptors it may need before it changes
- * anything, so that it can be refused but not half done.
+ * Descriptors come from the base allocator in slabs and are kept in a list for reuse: in the steady
+ * state no operation allocates metadata. Every operation reserves the descriptors it may need
+ * before it changes anything, so that it can be refused but not half done.
  *
- * Sizes. A block's `span` is what it takes of its range, `size` what the user asked for. span is rounded up
- * to a page where the range goes on that far: otherwise the next block would begin inside a page, and the
- * bytes up to the next page would be a free block of no use. A range may begin and end anywhere (FIXED), and
- * a split may cut anywhere, so nothing relies on spans being whole pages.
+ * Sizes. A block's `span` is what it takes of its range, `size` what the user asked for. span is
+ * rounded up to a page where the range goes on that far: otherwise the next block would begin
+ * inside a page, and the bytes up to the next page would be a free block of no use. A range may
+ * begin and end anywhere (FIXED), and a split may cut anywhere, so nothing relies on spans being
+ * whole pages.
  *
- * Alignment above a page. A block of size + alignment - 1 bytes always holds an aligned part; smaller ones
- * may. The search looks at COARSE_ALIGNMENT_PROBES of those in rising size, then takes the smallest block
- * that must fit, and only when there is none goes on through the smaller ones: it fails only when no block
- * fits. What is cut off at the head and the tail stays free.
+ * Alignment above a page. A block of size + alignment - 1 bytes always holds an aligned part;
+ * smaller ones may. The search looks at COARSE_ALIGNMENT_PROBES of those in rising size, then takes
+ * the smallest block that must fit, and only when there is none goes on through the smaller ones:
+ * it fails only when no block fits. What is cut off at the head and the tail stays free.
  *
  * One lock per manager, of rank LOCK_RANK_PROVIDER, taken by the fork walk.
  */
@@ -32,9 +33,9 @@
 #include "core/lock.h"
 
 enum {
-    SLAB_BLOCKS = 60,      /* descriptors taken from the base allocator at a time: about 6 KiB */
-    HASH_FIRST_SHIFT = 6,  /* 64 chains at first; doubled when there are more used blocks than chains */
-    RESERVE_ALLOC = 2,     /* an allocation may leave a head and a tail */
+    SLAB_BLOCKS = 60,     /* descriptors taken from the base allocator at a time: about 6 KiB */
+    HASH_FIRST_SHIFT = 6, /* 64 chains at first; doubled when used blocks outnumber them */
+    RESERVE_ALLOC = 2,    /* an allocation may leave a head and a tail */
 };
 
 typedef struct region {
@@ -180,7 +181,7 @@ static void used_remove(coarse_t *coarse, block_t *block) {
     coarse->stats.used_blocks--;
 }
 
-/* ---- Free blocks: treap. Search order (span, start); a parent's priority is never below its child's ---- */
+/* ---- Free blocks: treap. Search order (span, start); no child has a higher priority ---- */
 
 static bool free_before(const block_t *a, const block_t *b) {
     return a->span != b->span ? a->span < b->span : a->start < b->start;
@@ -280,7 +281,8 @@ static block_t *find_fit(const coarse_t *coarse, size_t size, size_t alignment, 
 
 /* ---- Cutting and joining ---- */
 
-/* Cuts `block`, which is in neither table, at `at`; returns the upper part, equally loose. Takes a spare. */
+/* Cuts `block`, which is in neither table, at `at`; returns the upper part, equally loose. Takes a
+ * spare. */
 static block_t *block_cut(coarse_t *coarse, block_t *block, uintptr_t at) {
     block_t *upper = spare_take(coarse);
     upper->start = at;
@@ -363,9 +365,15 @@ static umf_result_t grow_for(coarse_t *coarse, size_t size, size_t alignment, bl
 
 /* ---- Fork ---- */
 
-static void coarse_fork_prepare(void *arg) { lock_acquire(&((coarse_t *)arg)->lock); }
-static void coarse_fork_parent(void *arg) { lock_release(&((coarse_t *)arg)->lock); }
-static void coarse_fork_child(void *arg) { lock_init(&((coarse_t *)arg)->lock); }
+static void coarse_fork_prepare(void *arg) {
+    lock_acquire(&((coarse_t *)arg)->lock);
+}
+static void coarse_fork_parent(void *arg) {
+    lock_release(&((coarse_t *)arg)->lock);
+}
+static void coarse_fork_child(void *arg) {
+    lock_init(&((coarse_t *)arg)->lock);
+}
 
 /* ---- Interface ---- */
 
@@ -531,8 +539,8 @@ umf_result_t coarse_merge(coarse_t *coarse, void *low, void *high, size_t total)
     block_t *lower = used_find(coarse, low);
     block_t *upper = used_find(coarse, high);
     size_t sum;
-    // The sizes are compared with the distance as well: a page-rounded span may reach the neighbour when
-    // the bytes asked for do not.
+    // The sizes are compared with the distance as well: a page-rounded span may reach the neighbour
+    // when the bytes asked for do not.
     if (lower != NULL && upper != NULL && lower->next == upper && lower->size == lower->span &&
         !add_overflow(lower->size, upper->size, &sum) && sum == total) {
         used_remove(coarse, upper);
@@ -579,7 +587,8 @@ void coarse_get_stats(coarse_t *coarse, coarse_stats_t *stats) {
 
 /* ---- Self-check ---- */
 
-/* Search order, heap order and freeness of a subtree; counts its blocks. Depth is O(log n): recursion is fine. */
+/* Search order, heap order and freeness of a subtree; counts its blocks. Depth is O(log n):
+ * recursion is fine. */
 static bool check_treap(const block_t *block, const block_t *above, const block_t *below,
                         coarse_stats_t *seen) {
     if (block == NULL) {
@@ -617,7 +626,8 @@ static bool check_region(const coarse_t *coarse, const region_t *region, coarse_
     return at == (uintptr_t)region->range.base + region->range.size;
 }
 
-/* The tables hold what the ranges hold: equal counts follow from each block being in the right one. */
+/* The tables hold what the ranges hold: equal counts follow from each block being in the right
+ * one. */
 static bool check_counts(const coarse_stats_t *a, const coarse_stats_t *b) {
     return a->ranges == b->ranges && a->used_blocks == b->used_blocks &&
            a->free_blocks == b->free_blocks && a->total_bytes == b->total_bytes &&

@@ -63,7 +63,8 @@ umf_result_t coarse_provider_ctl(void *provider, umf_ctl_query_source_t source, 
     if (result != UMF_RESULT_SUCCESS) {
         return result;
     }
-    // Run once by the framework. All is done in `initialize`, so that whoever runs it again does no harm.
+    // Run once by the framework. All is done in `initialize`, so that whoever runs it again does no
+    // harm.
     if (strcmp(ctl.path, "post_initialize") == 0 && type == CTL_QUERY_RUNNABLE) {
         return UMF_RESULT_SUCCESS;
     }

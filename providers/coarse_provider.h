@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * What the providers over the coarse block manager (FILE, DEVDAX, FIXED) have in common: most operations of
- * their ops tables.
+ * What the providers over the coarse block manager (FILE, DEVDAX, FIXED) have in common: most
+ * operations of their ops tables.
  */
 #ifndef UMF_PROVIDERS_COARSE_PROVIDER_H
 #define UMF_PROVIDERS_COARSE_PROVIDER_H
@@ -12,7 +12,8 @@
 #include "providers/coarse.h"
 #include "providers/provider_common.h"
 
-/* First member of each such provider's private state, so that the operations below can be put in its table. */
+/* First member of each such provider's private state, so that the operations below can be put in
+ * its table. */
 typedef struct coarse_provider {
     coarse_t *coarse;
     size_t page_size; /* constant */
@@ -35,8 +36,9 @@ umf_result_t coarse_provider_name(const coarse_provider_t *provider, const char 
                                   const char **name);
 
 /*
- * Drops the pages of [ptr, ptr+size). ptr must lie on a page, size need not; what shares the last page goes as
- * well, but never a page that reaches beyond the provider's memory. Returns 0 or an errno value.
+ * Drops the pages of [ptr, ptr+size). ptr must lie on a page, size need not; what shares the last
+ * page goes as well, but never a page that reaches beyond the provider's memory. Returns 0 or an
+ * errno value.
  */
 int coarse_provider_purge(coarse_provider_t *provider, void *ptr, size_t size);
 

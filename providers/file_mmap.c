@@ -35,9 +35,10 @@ static void *map_anywhere(const file_mmap_request_t *request, bool *synced) {
 }
 
 /*
- * Moves a fresh mapping to an aligned address: reserves address space that surely holds one, and moves the
- * mapping over that part. So no byte of the file is spent on alignment. (Mapping with MAP_FIXED at once would
- * be shorter, but a refused MAP_SYNC may leave a hole in the reservation, which another thread can take.)
+ * Moves a fresh mapping to an aligned address: reserves address space that surely holds one, and
+ * moves the mapping over that part. So no byte of the file is spent on alignment. (Mapping with
+ * MAP_FIXED at once would be shorter, but a refused MAP_SYNC may leave a hole in the reservation,
+ * which another thread can take.)
  */
 static void *move_aligned(void *ptr, size_t size, size_t alignment) {
     size_t page = base_page_size(), span, reserved;
@@ -53,7 +54,8 @@ static void *move_aligned(void *ptr, size_t size, size_t alignment) {
     uint8_t *place = (uint8_t *)align_up((uintptr_t)space, alignment);
     void *moved = mremap(ptr, span, span, MREMAP_MAYMOVE | MREMAP_FIXED, place);
     int saved_errno = errno;
-    // The part at `place` is the mapping now; after a failure it may be somebody else's, so it is left alone.
+    // The part at `place` is the mapping now; after a failure it may be somebody else's, so it is
+    // left alone.
     if (place > space) {
         munmap(space, (size_t)(place - space));
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Mapping of files and DAX devices: tries MAP_SYNC first, so that what is written to persistent memory needs
- * no msync, and says whether the kernel granted it.
+ * Mapping of files and DAX devices: tries MAP_SYNC first, so that what is written to persistent
+ * memory needs no msync, and says whether the kernel granted it.
  */
 #ifndef UMF_PROVIDERS_FILE_MMAP_H
 #define UMF_PROVIDERS_FILE_MMAP_H
@@ -19,7 +19,8 @@ typedef struct file_mmap_request {
     bool shared;      /* MAP_SHARED, with MAP_SYNC where possible; else MAP_PRIVATE */
 } file_mmap_request_t;
 
-/* The mapping, or NULL with errno set. *synced (may be NULL): MAP_SYNC was granted, the file is real DAX. */
+/* The mapping, or NULL with errno set. *synced (may be NULL): MAP_SYNC was granted, the file is
+ * real DAX. */
 void *file_mmap(const file_mmap_request_t *request, bool *synced);
 
 #endif /* UMF_PROVIDERS_FILE_MMAP_H */

@@ -5,7 +5,7 @@
  * like the mapping, and the kernel agrees when the place is free:
  *
  *   1. end it where the latest one began, or where the latest freed one ended (the hint). The first
- * time: some way below our own code, as the kernel maps from the top downwards;
+ *      time: some way below our own code, as the kernel maps from the top downwards;
  *   2. the kernel put it elsewhere and not aligned: move it down to the next aligned address, which
  *      overlaps the place we just got;
  *   3. reserve size + alignment without access, map over the aligned part, cut the rest.

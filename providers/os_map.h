@@ -7,8 +7,7 @@
 
 #include "core/utils.h"
 
-/* Sizes and alignments are multiples of the granule; the granule is the page size of the mapping.
- */
+/* Sizes and alignments are multiples of the granule, that is the page size of the mapping. */
 typedef struct os_map_request {
     size_t size;      /* > 0 */
     size_t alignment; /* granule or more; need not be a power of two */

@@ -6,10 +6,11 @@
  *   BIND                     MPOL_BIND over the list
  *   INTERLEAVE               MPOL_INTERLEAVE over the list
  *   INTERLEAVE + part size   parts go round the list, MPOL_BIND of each to one node; the turn goes
- * on with the provider's next block PREFERRED + list         MPOL_PREFERRED_MANY; before Linux 5.15
- * MPOL_PREFERRED (first node only) PREFERRED                MPOL_PREFERRED_MANY over all nodes,
- * that is: the nearest first LOCAL                    MPOL_LOCAL SPLIT                    ranges by
- * weight, MPOL_BIND of each
+ *                            on with the provider's next block
+ *   PREFERRED + list         MPOL_PREFERRED_MANY; before Linux 5.15 MPOL_PREFERRED (first node)
+ *   PREFERRED                MPOL_PREFERRED_MANY over all nodes, that is: the nearest first
+ *   LOCAL                    MPOL_LOCAL
+ *   SPLIT                    ranges by weight, MPOL_BIND of each
  *
  * With a list of one node INTERLEAVE and SPLIT are a plain MPOL_BIND. The kernel silently drops
  * nodes that it does not have from a mask, so a list is compared with the machine's nodes first.
@@ -242,8 +243,7 @@ void os_numa_fini(os_numa_t *numa) {
     numa->partition_count = 0;
 }
 
-/* Joins neighbouring ranges of the same nodes before they are visited: each visit is a system call.
- */
+/* Joins neighbouring ranges of the same nodes before they are visited: a visit is a system call. */
 typedef struct plan {
     os_numa_visit_t visit;
     void *context;

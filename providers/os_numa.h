@@ -66,8 +66,7 @@ int os_numa_plan_interleave(const os_numa_t *numa, size_t size, size_t placed,
 /* Binds a new mapping (whole pages). 0, or -1 with errno. A kernel without NUMA is no error. */
 int os_numa_bind(os_numa_t *numa, void *ptr, size_t size);
 
-/* True when the place of a page depends on its offset in the block, so that a block can not grow.
- */
+/* True when the place of a page depends on its offset in the block, so that blocks can not grow. */
 bool os_numa_positional(const os_numa_t *numa);
 
 #endif /* UMF_PROVIDERS_OS_NUMA_H */

@@ -3,10 +3,10 @@
  * Shared memory of the OS provider. Blocks are mappings of one object (os_object.c); a sorted array
  * says which block lies at which offset.
  *
- *   blocks   base ─────────► {length, object, offset}    sorted by falling base, never overlapping:
- *                                                      the kernel maps downwards, so new ones go
- * last objects  current ──────► fresh blocks come from here others          left over by a fork or
- * a lost descriptor; each goes with its last block
+ *   blocks   base ─────► {length, object, offset}   sorted by falling base, never overlapping: the
+ *                                                  kernel maps downwards, so new ones go last
+ *   objects  current ──► fresh blocks come from here
+ *            others      left over by a fork or a lost descriptor; each goes with its last block
  *
  * Freed and purged memory is punched out of the object, so that the memory of a long-running
  * process follows its use; then the offsets are given out again.
@@ -228,8 +228,7 @@ void os_shared_destroy(os_shared_t *shared) {
     base_free(shared, sizeof(*shared));
 }
 
-/* Index of the block with the highest base that is not above address; block_count if there is none.
- */
+/* Index of the block with the highest base that is not above address; block_count for none. */
 static size_t shared_find(const os_shared_t *shared, uintptr_t address) {
     size_t low = 0, high = shared->block_count;
     while (low < high) {
@@ -289,7 +288,7 @@ static void shared_remove(os_shared_t *shared, shared_block_t *block) {
             (shared->block_count - index) * sizeof(*shared->blocks));
 }
 
-/* shared_map with the lock held. */
+/* os_shared_map with the lock held. */
 static void *shared_map_locked(os_shared_t *shared, const os_map_request_t *request,
                                size_t offset_alignment, os_map_hint_t *hint) {
     if (!shared_ensure_current(shared)) {
@@ -481,8 +480,8 @@ static size_t shared_offset_alignment(off_t offset) {
 }
 
 /* Moves one inherited block into the current object; lock held. */
-static umf_result_t shared_unshare_block(os_shared_t *shared, shared_block_t *block,
-                                         int protection) {
+static umf_result_t shared_unshare_block(os_shared_t *shared, shared_block_t *block, int protection,
+                                         int advice) {
     if (!shared_ensure_current(shared)) {
         return UMF_RESULT_ERROR_UNKNOWN;
     }
@@ -500,6 +499,9 @@ static umf_result_t shared_unshare_block(os_shared_t *shared, shared_block_t *bl
         // Not given back: what was written would not read as zero.
         return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
     }
+    if (advice >= 0) {
+        madvise((void *)block->base, block->length, advice);
+    }
     block->object = object;
     block->offset = offset;
     object->blocks++;
@@ -508,7 +510,8 @@ static umf_result_t shared_unshare_block(os_shared_t *shared, shared_block_t *bl
     return UMF_RESULT_SUCCESS;
 }
 
-umf_result_t os_shared_unshare(os_shared_t *shared, void *ptr, size_t size, int protection) {
+umf_result_t os_shared_unshare(os_shared_t *shared, void *ptr, size_t size, int protection,
+                               int advice) {
     uintptr_t end;
     if (size == 0 || add_overflow((uintptr_t)ptr, size, &end)) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
@@ -520,7 +523,7 @@ umf_result_t os_shared_unshare(os_shared_t *shared, void *ptr, size_t size, int 
          shared->blocks[i].base + shared->blocks[i].length > (uintptr_t)ptr;
          i++) {
         if (!shared->blocks[i].object->owned) {
-            result = shared_unshare_block(shared, &shared->blocks[i], protection);
+            result = shared_unshare_block(shared, &shared->blocks[i], protection, advice);
         }
     }
     shared_unlock(shared);

@@ -44,9 +44,11 @@ bool os_shared_zeroed(os_shared_t *shared);
 umf_result_t os_shared_split(os_shared_t *shared, void *ptr, size_t total, size_t first);
 umf_result_t os_shared_merge(os_shared_t *shared, void *low, void *high, size_t total);
 
-/* Moves the blocks in [ptr, ptr + size) that lie in a forked parent's object into one of this
- * process: same address, same content. protection: PROT_ bits of the mappings. */
-umf_result_t os_shared_unshare(os_shared_t *shared, void *ptr, size_t size, int protection);
+/* Moves the blocks that touch [ptr, ptr + size) and lie in a forked parent's object into one of this
+ * process: same address, same content. NULL and SIZE_MAX mean all blocks. protection: PROT_ bits of
+ * the mappings; advice: for madvise, -1 for none. Blocks that could not be moved stay as they are. */
+umf_result_t os_shared_unshare(os_shared_t *shared, void *ptr, size_t size, int protection,
+                               int advice);
 
 /* Takes the name out of the file system: no more openers by name. For a process that exits without
  * finalising. No effect in a forked child, for anonymous objects, and for a name that somebody else

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * DEVDAX provider: the coarse block manager over one mapping of a device-DAX character device, which is made
- * whole when the provider is created and can not grow.
+ * DEVDAX provider: the coarse block manager over one mapping of a device-DAX character device,
+ * which is made whole when the provider is created and can not grow.
  *
- * What the kernel says about the device is in /sys/dev/char/MAJOR:MINOR: `size` is checked against the size
- * asked for, and the mapping is made in units of `align`, since the device refuses anything else. When sysfs
- * says nothing (a container without it), the kernel's answer to the mapping decides alone.
+ * What the kernel says about the device is in /sys/dev/char/MAJOR:MINOR: `size` is checked against
+ * the size asked for, and the mapping is made in units of `align`, since the device refuses
+ * anything else. When sysfs says nothing (a container without it), the kernel's answer to the
+ * mapping decides alone.
  */
 #define _GNU_SOURCE
 #include "providers/provider_devdax.h"
@@ -37,9 +38,9 @@ static const char devdax_name[] = "DEVDAX";
 static const char devdax_prefix[] = "/dev/dax";
 static const char devdax_sysfs[] = "/sys/dev/char";
 
-static const char *const devdax_texts[] = {
-    "success", "memory allocation failed", "allocated address is not aligned",
-    "memory deallocation failed", "force purging failed"};
+static const char *const devdax_texts[] = {"success", "memory allocation failed",
+                                           "allocated address is not aligned",
+                                           "memory deallocation failed", "force purging failed"};
 static UMF_TLS provider_native_error_t devdax_last_error;
 
 struct umf_devdax_memory_provider_params_t {
@@ -209,7 +210,8 @@ static umf_result_t devdax_map(devdax_provider_t *devdax, int fd, size_t size) {
     return UMF_RESULT_SUCCESS;
 }
 
-/* Checks the parameters, opens the device and maps it; the mapping needs no descriptor afterwards. */
+/* Checks the parameters, opens the device and maps it; the mapping needs no descriptor
+ * afterwards. */
 static umf_result_t devdax_set_up(devdax_provider_t *devdax,
                                   const struct umf_devdax_memory_provider_params_t *params) {
     if (params->size == 0) {
@@ -218,8 +220,9 @@ static umf_result_t devdax_set_up(devdax_provider_t *devdax,
     }
     if (strncmp(params->path, devdax_prefix, sizeof(devdax_prefix) - 1) != 0 ||
         strlen(params->path) >= PATH_MAX) {
-        log_error("%.64s is no DAX device: its path must begin with %s and be shorter than %d bytes",
-                  params->path, devdax_prefix, PATH_MAX);
+        log_error(
+            "%.64s is no DAX device: its path must begin with %s and be shorter than %d bytes",
+            params->path, devdax_prefix, PATH_MAX);
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
     umf_result_t result = provider_protection(params->protection, &devdax->protection);
@@ -329,4 +332,6 @@ static const umf_memory_provider_ops_t devdax_ops = {
     .get_cache_line_size = coarse_provider_cache_line_size,
 };
 
-UMF_EXPORT const umf_memory_provider_ops_t *umfDevDaxMemoryProviderOps(void) { return &devdax_ops; }
+UMF_EXPORT const umf_memory_provider_ops_t *umfDevDaxMemoryProviderOps(void) {
+    return &devdax_ops;
+}

@@ -10,9 +10,9 @@
 #include "core/utils.h"
 
 /*
- * How many bytes of a device must be mapped to have `size` of them: a multiple of its unit, 2 MiB when that is
- * not known. directory: "/sys/dev/char" (tests have one of their own). INVALID_ARGUMENT: the device is
- * smaller.
+ * How many bytes of a device must be mapped to have `size` of them: a multiple of its unit, 2 MiB
+ * when that is not known. directory: "/sys/dev/char" (tests have one of their own).
+ * INVALID_ARGUMENT: the device is smaller.
  */
 umf_result_t devdax_mapping_size(const char *directory, dev_t device, size_t size, size_t *mapped);
 

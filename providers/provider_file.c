@@ -3,17 +3,18 @@
  * FILE provider: the coarse block manager over mappings of one regular file.
  *
  *   file      [ first growth | second growth |   third growth   | ...
- *   memory      range A         range B          range C              anywhere, each at its own address
+ *   memory      range A         range B          range C              each at its own address
  *
- * A block's place in the file is its range's place (the range's tag) plus its distance from the range's base:
- * alignment moves the address of a range only, never the offset.
+ * A block's place in the file is its range's place (the range's tag) plus its distance from the
+ * range's base: alignment moves the address of a range only, never the offset.
  *
- * Growth comes in steps that double from 2 to 64 MiB, or what one request needs, whichever is more. Blocks of
- * the file system are reserved before the memory is mapped: a full file system is an error of the
- * allocation, not a SIGBUS at some later store. When there is not enough for a step, the request alone is
- * tried, and what was added for nothing is cut off again.
+ * Growth comes in steps that double from 2 to 64 MiB, or what one request needs, whichever is more.
+ * Blocks of the file system are reserved before the memory is mapped: a full file system is an
+ * error of the allocation, not a SIGBUS at some later store. When there is not enough for a step,
+ * the request alone is tried, and what was added for nothing is cut off again.
  *
- * Mappings and the file's size only ever grow while the provider lives; freed blocks go back to the manager.
+ * Mappings and the file's size only ever grow while the provider lives; freed blocks go back to the
+ * manager.
  */
 #define _GNU_SOURCE
 #include "providers/provider_file.h"
@@ -36,9 +37,11 @@
 #include "providers/file_mmap.h"
 
 enum {
-    FILE_FIRST_BYTES = 2 << 20,    /* size of the file of a new provider; also the page of FS-DAX */
-    FILE_STEP_MAX_BYTES = 64 << 20, /* growth stops doubling here: more would bind disk for nothing */
-    FILE_RESERVE_BYTES = 4 << 20,  /* one call to the file system: short enough to get done between signals */
+    FILE_FIRST_BYTES = 2 << 20, /* size of the file of a new provider; also the page of FS-DAX */
+    FILE_STEP_MAX_BYTES =
+        64 << 20, /* growth stops doubling here: more would bind disk for nothing */
+    FILE_RESERVE_BYTES =
+        4 << 20, /* one call to the file system: short enough to get done between signals */
     FILE_RESERVE_MIN_BYTES = 64 << 10,
 };
 
@@ -61,7 +64,7 @@ typedef struct file_provider {
     int fd;                   /* -1: none */
     int protection;           /* PROT_… */
     bool shared;
-    bool dax;    /* MAP_SYNC is granted */
+    bool dax;     /* MAP_SYNC is granted */
     off_t mapped; /* bytes of the file that are mapped, from its start; under the manager's lock */
 } file_provider_t;
 
@@ -145,8 +148,8 @@ UMF_EXPORT umf_result_t umfFileMemoryProviderParamsSetName(
 
 /* ---- Growth ---- */
 
-/* 0, or EFBIG when the process may not have a file of `size` bytes. The kernel would say so with SIGXFSZ, which
- * kills the process. */
+/* 0, or EFBIG when the process may not have a file of `size` bytes. The kernel would say so with
+ * SIGXFSZ, which kills the process. */
 static int file_check_limit(off_t size) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
@@ -156,7 +159,8 @@ static int file_check_limit(off_t size) {
     return 0;
 }
 
-/* 0, or ENOSPC when the file system surely has no room for `bytes` more: spares filling it up in vain. */
+/* 0, or ENOSPC when the file system surely has no room for `bytes` more: spares filling it up in
+ * vain. */
 static int file_check_space(int fd, off_t bytes) {
     struct statvfs fs;
     // f_blocks is 0 on a tmpfs without a limit
@@ -187,7 +191,8 @@ static int file_reserve_blocks(int fd, off_t from, off_t to) {
     return 0;
 }
 
-/* Makes sure that `bytes` more of the file can be mapped; returns 0 or an errno value, the file then is as before. */
+/* Makes sure that `bytes` more of the file can be mapped; returns 0 or an errno value, the file
+ * then is as before. */
 static int file_extend(file_provider_t *file, size_t bytes) {
     struct stat before;
     off_t end;
@@ -314,7 +319,8 @@ static umf_result_t file_open(file_provider_t *file, const char *path) {
     return UMF_RESULT_SUCCESS;
 }
 
-/* A trial mapping tells whether the file is on FS-DAX. When it fails, so will the first allocation. */
+/* A trial mapping tells whether the file is on FS-DAX. When it fails, so will the first
+ * allocation. */
 static bool file_is_dax(const file_provider_t *file) {
     bool synced = false;
     if (file->shared) {
@@ -348,7 +354,8 @@ static umf_result_t file_set_up(file_provider_t *file,
                                 const struct umf_file_memory_provider_params_t *params) {
     umf_result_t result = provider_protection(params->protection, &file->protection);
     if (result != UMF_RESULT_SUCCESS) {
-        log_error("protection %#x is unknown; allowed are UMF_PROTECTION_… bits", params->protection);
+        log_error("protection %#x is unknown; allowed are UMF_PROTECTION_… bits",
+                  params->protection);
         return result;
     }
     int flag = 0;
@@ -412,8 +419,7 @@ umf_result_t file_locate(void *provider, const void *ptr, file_location_t *locat
     umf_result_t result = coarse_lookup(file->common.coarse, ptr, &info);
     if (result == UMF_RESULT_SUCCESS) {
         location->path = file->path;
-        location->offset =
-            (off_t)(info.range.tag + ((uintptr_t)ptr - (uintptr_t)info.range.base));
+        location->offset = (off_t)(info.range.tag + ((uintptr_t)ptr - (uintptr_t)info.range.base));
         location->size = info.size;
         location->dax = file->dax;
     }
@@ -461,4 +467,6 @@ static const umf_memory_provider_ops_t file_ops = {
     .get_cache_line_size = coarse_provider_cache_line_size,
 };
 
-UMF_EXPORT const umf_memory_provider_ops_t *umfFileMemoryProviderOps(void) { return &file_ops; }
+UMF_EXPORT const umf_memory_provider_ops_t *umfFileMemoryProviderOps(void) {
+    return &file_ops;
+}

@@ -10,10 +10,11 @@
 #include "core/utils.h"
 
 typedef struct file_location {
-    const char *path; /* absolute, so that another process may use it; lives as long as the provider */
-    off_t offset;     /* of the block's first byte in the file */
-    size_t size;      /* bytes of the block, as asked for */
-    bool dax;         /* the file is on FS-DAX: map whole 2 MiB pages */
+    const char
+        *path;    /* absolute, so that another process may use it; lives as long as the provider */
+    off_t offset; /* of the block's first byte in the file */
+    size_t size;  /* bytes of the block, as asked for */
+    bool dax;     /* the file is on FS-DAX: map whole 2 MiB pages */
 } file_location_t;
 
 /* provider: private state of a FILE provider. INVALID_ARGUMENT: no block in use begins at ptr. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * FIXED provider: the coarse block manager over one buffer of the caller's. Its records lie elsewhere, so
- * the buffer may be any memory, also memory of another pool. There is no IPC: nothing is known about where
- * the buffer comes from.
+ * FIXED provider: the coarse block manager over one buffer of the caller's. Its records lie
+ * elsewhere, so the buffer may be any memory, also memory of another pool. There is no IPC: nothing
+ * is known about where the buffer comes from.
  */
 #include <umf/providers/provider_fixed_memory.h>
 
@@ -27,9 +27,8 @@ typedef struct fixed_provider {
 
 /* ---- Parameters ---- */
 
-UMF_EXPORT umf_result_t
-umfFixedMemoryProviderParamsCreate(void *ptr, size_t size,
-                                   umf_fixed_memory_provider_params_handle_t *hParams) {
+UMF_EXPORT umf_result_t umfFixedMemoryProviderParamsCreate(
+    void *ptr, size_t size, umf_fixed_memory_provider_params_handle_t *hParams) {
     if (ptr == NULL || size == 0 || hParams == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
@@ -96,9 +95,10 @@ static umf_result_t fixed_initialize(const void *params, void **provider) {
     coarse_range_t range = {.base = given->ptr, .size = given->size};
     result = coarse_add_range(fixed->common.coarse, &range);
     if (result != UMF_RESULT_SUCCESS) {
-        log_error("buffer at %p with %zu bytes can not be used (end beyond the address space, or no "
-                  "memory for records)",
-                  given->ptr, given->size);
+        log_error(
+            "buffer at %p with %zu bytes can not be used (end beyond the address space, or no "
+            "memory for records)",
+            given->ptr, given->size);
         goto fail;
     }
     *provider = fixed;
@@ -151,4 +151,6 @@ static const umf_memory_provider_ops_t fixed_ops = {
     .get_cache_line_size = coarse_provider_cache_line_size,
 };
 
-UMF_EXPORT const umf_memory_provider_ops_t *umfFixedMemoryProviderOps(void) { return &fixed_ops; }
+UMF_EXPORT const umf_memory_provider_ops_t *umfFixedMemoryProviderOps(void) {
+    return &fixed_ops;
+}

@@ -210,6 +210,21 @@ static size_t os_common_alignment(size_t asked, size_t wished) {
     return wished > asked && wished % asked == 0 ? wished : asked;
 }
 
+/* What madvise should be told about new mappings; -1 for nothing. */
+static int os_page_advice(const os_provider_t *provider) {
+    switch (provider->page_mode) {
+    case OS_PAGES_DEFAULT:
+    case OS_PAGES_STRICT:
+        return -1;
+    case OS_PAGES_ORDINARY:
+        return MADV_NOHUGEPAGE;
+    case OS_PAGES_TRANSPARENT:
+    case OS_PAGES_PREFERRED:
+        return MADV_HUGEPAGE;
+    }
+    return -1;
+}
+
 /* Maps private memory in reserved huge pages; NULL with errno. */
 static void *os_map_reserved(os_provider_t *provider, os_map_request_t request) {
     if (load_relaxed(&provider->no_reserved_size)) {
@@ -231,8 +246,7 @@ static void *os_map_reserved(os_provider_t *provider, os_map_request_t request) 
     return ptr;
 }
 
-/* Maps ordinary pages, aligned and advised so that the system can use huge ones if that is wanted.
- */
+/* Maps ordinary pages, aligned and advised so that the system can use huge ones if wanted. */
 static void *os_map_ordinary(os_provider_t *provider, os_map_request_t request) {
     const bool transparent = provider->page_mode >= OS_PAGES_TRANSPARENT;
     const size_t asked = request.alignment;
@@ -250,9 +264,9 @@ static void *os_map_ordinary(os_provider_t *provider, os_map_request_t request) 
     } else {
         ptr = os_map(&request, &provider->hint);
     }
-    if (ptr != NULL && provider->page_mode != OS_PAGES_DEFAULT) {
-        // Only advice: systems without transparent huge pages refuse it.
-        madvise(ptr, request.size, transparent ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    const int advice = os_page_advice(provider);
+    if (ptr != NULL && advice >= 0) {
+        madvise(ptr, request.size, advice); // systems without transparent huge pages refuse it
     }
     return ptr;
 }
@@ -542,12 +556,8 @@ static umf_result_t os_fork_child_unshare(void *priv, void *ptr, size_t size) {
     if (provider->shared == NULL) {
         return UMF_RESULT_SUCCESS;
     }
-    umf_result_t result = os_shared_unshare(provider->shared, ptr, size, provider->protection);
-    if (result == UMF_RESULT_SUCCESS && provider->page_mode != OS_PAGES_DEFAULT) {
-        madvise(ptr, size,
-                provider->page_mode >= OS_PAGES_TRANSPARENT ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-    }
-    return result;
+    return os_shared_unshare(provider->shared, ptr, size, provider->protection,
+                             os_page_advice(provider));
 }
 
 static bool os_shared_on_fork(void *priv) {

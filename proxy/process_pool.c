@@ -27,7 +27,7 @@
 #include <umf/providers/provider_os_memory_ext.h>
 
 #include "core/state.h"
-#include "core/tracking.h"
+#include "providers/provider_os.h"
 #include "proxy/fork_shared.h"
 #include "proxy/stats.h"
 #include "proxy/system_malloc.h"
@@ -271,6 +271,17 @@ bool process_pool_ready(void) {
         configure();
     }
     return true;
+}
+
+/* The name in /dev/shm goes with the process; its memory stays usable to the end. A crash leaves it to the next process with
+ * this pid, which replaces it. */
+__attribute__((destructor(101))) static void process_pool_unlink(void) {
+    if (process_state.settings.disposition == PROXY_DISPOSITION_SHARED_SHM && process_state.pool != NULL) {
+        umf_memory_provider_handle_t provider = process_state.pool->provider;
+        if (provider->ops.initialize == umfOsMemoryProviderOps()->initialize && process_state.slab != process_state.boot) {
+            os_provider_unlink_name(provider->priv);
+        }
+    }
 }
 
 /* Before the constructors of programs, after those of libc. */

@@ -3,15 +3,17 @@
  * @file umf/proxy_lib_new_delete.h
  * Global C++ operators new and delete on top of malloc, aligned_alloc and free.
  *
- * Include it in exactly one C++ source file of a program (a second inclusion in another file defines the operators
- * twice, which the linker reports). With it the program's new and delete reach whatever malloc is in use, whichever C++
- * library it runs with; under the malloc replacement that is the process pool. Empty in C.
+ * Include it in exactly one C++ source file of a program (a second inclusion in another file
+ * defines the operators twice, which the linker reports). With it the program's new and delete
+ * reach whatever malloc is in use, whichever C++ library it runs with; under the malloc replacement
+ * that is the process pool. Empty in C.
  *
- * Defined, as far as the language level has them: plain and array forms, each also with std::nothrow; sized delete since
- * C++14; the forms for over-aligned types since C++17. When there is no memory the throwing forms call the
- * installed new-handler until it gives up (none is installed, or it throws), then throw std::bad_alloc; the nothrow forms do
- * the same and return a null pointer instead. Without exceptions the throwing forms end the program with abort.
- * A size of 0 gives a unique pointer. All forms may be called from any thread.
+ * Defined, as far as the language level has them: plain and array forms, each also with
+ * std::nothrow; sized delete since C++14; the forms for over-aligned types since C++17. When there
+ * is no memory the throwing forms call the installed new-handler until it gives up (none is
+ * installed, or it throws), then throw std::bad_alloc; the nothrow forms do the same and return a
+ * null pointer instead. Without exceptions the throwing forms end the program with abort. A size of
+ * 0 gives a unique pointer. All forms may be called from any thread.
  */
 #ifndef UMF_PROXY_LIB_NEW_DELETE_H
 #define UMF_PROXY_LIB_NEW_DELETE_H 1
@@ -48,8 +50,8 @@
 /** What the operators share. Not for callers. */
 namespace umf_new_delete {
 
-/* One attempt after another until there is memory or the new-handler gives up: then NULL, or what the handler throws.
- * alignment 0: malloc's own. */
+/* One attempt after another until there is memory or the new-handler gives up: then NULL, or what
+ * the handler throws. alignment 0: malloc's own. */
 static inline void *attempt(std::size_t alignment, std::size_t size) {
     for (;;) {
 #ifdef UMF_NEW_ALIGNED

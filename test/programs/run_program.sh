@@ -23,7 +23,7 @@ name=${1:-}
 library=${2:-}
 settings=${3:-}
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd) || exit 1
-readonly name library settings here
+readonly name settings here
 
 fail() {
     printf '%s: FAILED: %s\n' "$name" "$*"
@@ -39,8 +39,9 @@ if [ -z "$name" ] || [ ! -r "$here/cases/$name.sh" ] || [ ! -r "$library" ]; the
     echo "usage: run_program.sh NAME LIBRARY [UMF_PROXY]   NAME: a file in $here/cases" >&2
     exit 1
 fi
+library=$(cd -- "$(dirname -- "$library")" && pwd)/${library##*/}
 real_library=$(realpath -- "$library")
-readonly real_library
+readonly library real_library
 
 # Debian's own programs first: what lies before them in the caller's PATH may be wrappers.
 export PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
@@ -71,7 +72,7 @@ check_loads_library() {
         skip "$1 is not a dynamically linked program: a preloaded library has no effect on it"
     fi
     LD_PRELOAD=$library LD_TRACE_LOADED_OBJECTS=1 "$file" >"$work/loaded" 2>&1 </dev/null
-    grep -q -F -- "$library" "$work/loaded" || {
+    grep -q -F -- "$library (0x" "$work/loaded" || {
         cat "$work/loaded"
         fail "$1 does not load the library"
     }

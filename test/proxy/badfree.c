@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * badfree.c - a bad free says in one line what is wrong with which pointer and aborts; with on.error=warn the program goes on.
+ * badfree.c - a bad free says in one line what is wrong with which pointer and aborts; with
+ * on.error=warn the program goes on.
  *
- * The program runs itself once per mistake. Only mistakes that can be seen without work on the fast path are asked for. A
- * small block that is freed twice, or a pointer into a small block, is pushed on a free list like any other: nothing is
- * promised for those.
+ * The program runs itself once per mistake. Only mistakes that can be seen without work on the fast
+ * path are asked for. A small block that is freed twice, or a pointer into a small block, is pushed
+ * on a free list like any other: nothing is promised for those.
  */
 #include "child.h"
 

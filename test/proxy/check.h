@@ -2,12 +2,14 @@
 /*
  * check.h - the whole test framework of this folder.
  *
- * The programs here test the process's own malloc, so they use nothing that hides an allocator of its own or
- * allocates while it reports: a failed check writes one line (file, line, what, values) with dprintf and is
- * counted; check_end() turns the count into the exit status. Works from any thread and in forked children, in C and C++.
+ * The programs here test the process's own malloc, so they use nothing that hides an allocator of
+ * its own or allocates while it reports: a failed check writes one line (file, line, what, values)
+ * with dprintf and is counted; check_end() turns the count into the exit status. Works from any
+ * thread and in forked children, in C and C++.
  *
- * TEST_ALLOCATOR=<text> in the environment names the library whose malloc must be in use (default "libumf_proxy"),
- * so that the same programs can be tried on another allocator: TEST_ALLOCATOR=libc ./surface_errno
+ * TEST_ALLOCATOR=<text> in the environment names the library whose malloc must be in use (default
+ * "libumf_proxy"), so that the same programs can be tried on another allocator: TEST_ALLOCATOR=libc
+ * ./surface_errno
  */
 #ifndef UMF_TEST_PROXY_CHECK_H
 #define UMF_TEST_PROXY_CHECK_H
@@ -34,7 +36,8 @@
 
 static int check_failures; /* all threads, atomic adds */
 
-/* Counts and reports one failure; in one write, so that lines of several threads stay whole. Returns 0. */
+/* Counts and reports one failure; in one write, so that lines of several threads stay whole.
+ * Returns 0. */
 __attribute__((format(printf, 4, 5))) static inline int
 check_fail(const char *file, int line, const char *what, const char *format, ...) {
     char text[512];
@@ -64,8 +67,8 @@ static inline int check_int(long long actual, long long expected, const char *wh
                             (unsigned long long)actual, expected, (unsigned long long)expected);
 }
 
-/* Keeps the compiler from knowing where a pointer came from, so that it neither removes a malloc/free pair nor
- * warns about a misuse that is the purpose of a test. */
+/* Keeps the compiler from knowing where a pointer came from, so that it neither removes a
+ * malloc/free pair nor warns about a misuse that is the purpose of a test. */
 static inline void *check_hide(void *p) {
     __asm__ volatile("" : "+r"(p) : : "memory");
     return p;

@@ -2,8 +2,9 @@
 /*
  * child.h - runs a program and keeps what it said, for tests of messages and of expected deaths.
  *
- * The child gets the environment of the test plus one variable, no core file, and a watchdog (alarm): a child that hangs
- * ends with SIGALRM, which the checks report like any other unexpected end.
+ * The child gets the environment of the test plus one variable, no core file, and a watchdog
+ * (alarm): a child that hangs ends with SIGALRM, which the checks report like any other unexpected
+ * end.
  */
 #ifndef UMF_TEST_PROXY_CHILD_H
 #define UMF_TEST_PROXY_CHILD_H
@@ -58,7 +59,8 @@ static inline void child_collect(int out, int err, child_result_t *result) {
     }
 }
 
-/* Runs argv[0] with the variable name=value added (none when name is NULL; removed when value is NULL). */
+/* Runs argv[0] with the variable name=value added (none when name is NULL; removed when value is
+ * NULL). */
 static inline void child_run(char *const argv[], const char *name, const char *value,
                              child_result_t *result) {
     int out[2], err[2];

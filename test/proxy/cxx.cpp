@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * cxx.cpp - every operator new and delete of C++17: pairing with each other, alignment, and what happens without memory.
+ * cxx.cpp - every operator new and delete of C++17: pairing with each other, alignment, and what
+ * happens without memory.
  *
- * Compiled a second time with the operators of umf/proxy_lib_new_delete.h (CXX_HEADER), which must pass the same checks.
+ * Compiled a second time with the operators of umf/proxy_lib_new_delete.h (CXX_HEADER), which must
+ * pass the same checks.
  */
 #include "pattern.h"
 
@@ -123,7 +125,8 @@ static void handler_throws() {
     throw own_failure();
 }
 
-/* Larger than any address space, but not more than PTRDIFF_MAX: the compiler cannot call it a mistake. */
+/* Larger than any address space, but not more than PTRDIFF_MAX: the compiler cannot call it a
+ * mistake. */
 static size_t impossible_size() {
     return check_hide_size(size_t(1) << 62);
 }

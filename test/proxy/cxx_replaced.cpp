@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * cxx_replaced.cpp - a program that replaces only `operator new(size_t)` and `operator delete(void *)`.
+ * cxx_replaced.cpp - a program that replaces only `operator new(size_t)` and `operator delete(void
+ * *)`.
  *
- * By the standard the array, nothrow and sized forms then come out at the replaced two (and the aligned array and
- * nothrow forms at the plain aligned ones). A malloc replacement that serves those forms by itself hands the program blocks without
- * the header its own delete expects. The program here puts such a header before each block.
+ * By the standard the array, nothrow and sized forms then come out at the replaced two (and the
+ * aligned array and nothrow forms at the plain aligned ones). A malloc replacement that serves
+ * those forms by itself hands the program blocks without the header its own delete expects. The
+ * program here puts such a header before each block.
  */
 #include "pattern.h"
 

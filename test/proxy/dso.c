@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * dso.c - a small library that allocates whenever a library can: in its constructor and destructor, in fork handlers, and in
- * its functions.
+ * dso.c - a small library that allocates whenever a library can: in its constructor and destructor,
+ * in fork handlers, and in its functions.
  *
- * Some tests link it, so that its constructor runs before that of a preloaded library; some load and unload it again and again.
+ * Some tests link it, so that its constructor runs before that of a preloaded library; some load
+ * and unload it again and again.
  */
 #include "dso.h"
 
@@ -21,7 +22,8 @@ static size_t block_size(int i) {
     return (size_t)i * (size_t)i * 37 + 1;
 }
 
-/* A handler that is registered before the allocator's own runs while the allocator is prepared for the fork. */
+/* A handler that is registered before the allocator's own runs while the allocator is prepared for
+ * the fork. */
 static void before_fork(void) {
     free(fork_block);
     fork_block = malloc(3000);

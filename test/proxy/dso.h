@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-/* A block with `bytes` letters d and a zero; the caller frees it, also after the library is gone. */
+/* A block with `bytes` letters d and a zero; the caller frees it, also after the library is gone.
+ * */
 char *dso_text(size_t bytes);
 /* Frees in the library what the program allocated. */
 void dso_free(void *block);

@@ -2,12 +2,13 @@
 /*
  * fork.c - forks while other threads allocate without a pause.
  *
- * A child has one thread and a copy of a heap that was in use by five. It must be able to check and free the blocks of all of
- * them, allocate in all size ranges, start threads and fork again. An alarm ends a child that hangs, which the parent reports. The
- * program links dso.c, whose fork handlers allocate and were registered before the preloaded library started.
+ * A child has one thread and a copy of a heap that was in use by five. It must be able to check and
+ * free the blocks of all of them, allocate in all size ranges, start threads and fork again. An
+ * alarm ends a child that hangs, which the parent reports. The program links dso.c, whose fork
+ * handlers allocate and were registered before the preloaded library started.
  *
- * Blocks that children look at hang in `shared`: each is complete when it is published, and threads only ever exchange
- * it for another, so at the moment of the fork every slot holds a whole block.
+ * Blocks that children look at hang in `shared`: each is complete when it is published, and threads
+ * only ever exchange it for another, so at the moment of the fork every slot holds a whole block.
  */
 #include "child.h"
 #include "dso.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * hello.c - the smallest program worth running: allocates a little, says so, and tells whose malloc it has (by the presence
- * probe of malloc_usable_size when called with an argument). Built in several ways: static, with a sanitizer, linked.
+ * hello.c - the smallest program worth running: allocates a little, says so, and tells whose malloc
+ * it has (by the presence probe of malloc_usable_size when called with an argument). Built in
+ * several ways: static, with a sanitizer, linked.
  */
 #include <malloc.h>
 #include <stdio.h>

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * lifecycle.c - malloc and free in all phases of a process: earliest constructors, main, exit handlers, last destructors,
- * and libraries that come and go.
+ * lifecycle.c - malloc and free in all phases of a process: earliest constructors, main, exit
+ * handlers, last destructors, and libraries that come and go.
  *
  *   lifecycle [path of the library to load]
  *
- * Blocks are carried from each phase into later ones. A failure after main cannot change main's status, so those phases
- * end the process with _exit(1). Compiled a second time with LINKED: the program then links the library instead of being
- * run under LD_PRELOAD, and asks it about its blocks.
+ * Blocks are carried from each phase into later ones. A failure after main cannot change main's
+ * status, so those phases end the process with _exit(1). Compiled a second time with LINKED: the
+ * program then links the library instead of being run under LD_PRELOAD, and asks it about its
+ * blocks.
  */
 #include "dso.h"
 #include "pattern.h"
@@ -83,7 +84,8 @@ static void exit_handler(void) {
     fail_after_main();
 }
 
-/* A library allocates while it is loaded and unloaded; what it returned lives on, what it was given it frees. */
+/* A library allocates while it is loaded and unloaded; what it returned lives on, what it was given
+ * it frees. */
 static void check_load(const char *path, int leave_loaded) {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!CHECK_MSG(library != NULL, "%s", dlerror())) {
@@ -100,7 +102,8 @@ static void check_load(const char *path, int leave_loaded) {
     free(text);
 }
 
-/* A second copy of libc in a namespace of its own has its own malloc; the two must not disturb each other. */
+/* A second copy of libc in a namespace of its own has its own malloc; the two must not disturb each
+ * other. */
 static void check_namespace(const char *path) {
     void *library = dlmopen(LM_ID_NEWLM, path, RTLD_NOW);
     if (library == NULL) {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-# needed.sh - a shared library of ours needs nothing but libc and the dynamic loader, has the right SONAME, no relocations in
-# its code and no executable stack.
+# needed.sh - a shared library of ours needs nothing but libc and the dynamic loader, has the right
+# SONAME, no relocations in its code and no executable stack.
 #
 #   needed.sh <library> <SONAME>
 set -u

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * one_state.c - a libumf that is loaded later, and called through its own handle, knows the blocks of the preloaded library:
- * there is one core in the process.
+ * one_state.c - a libumf that is loaded later, and called through its own handle, knows the blocks
+ * of the preloaded library: there is one core in the process.
  *
  *   one_state <path of libumf.so>
  */

@@ -2,8 +2,9 @@
 /*
  * own_malloc.c - a program that brings its own malloc keeps it when the library is preloaded.
  *
- * Its definitions come first in the search order, so its own calls, libc's and those of other libraries all reach them. The
- * preloaded library must not mind: it may neither need malloc itself nor be handed this program's blocks.
+ * Its definitions come first in the search order, so its own calls, libc's and those of other
+ * libraries all reach them. The preloaded library must not mind: it may neither need malloc itself
+ * nor be handed this program's blocks.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -2,10 +2,10 @@
 /*
  * pattern.h - random numbers, block contents and memory measures for the tests of this folder.
  *
- * A block is filled with a byte stream that depends on a tag, so that a block which overlaps another, is handed out
- * twice, is moved without its content or is not copied at fork shows itself when it is verified. Blocks over
- * PATTERN_DENSE bytes are written at both ends and once per PATTERN_STRIDE in between: enough to touch every page,
- * cheap enough to do millions of times.
+ * A block is filled with a byte stream that depends on a tag, so that a block which overlaps
+ * another, is handed out twice, is moved without its content or is not copied at fork shows itself
+ * when it is verified. Blocks over PATTERN_DENSE bytes are written at both ends and once per
+ * PATTERN_STRIDE in between: enough to touch every page, cheap enough to do millions of times.
  */
 #ifndef UMF_TEST_PROXY_PATTERN_H
 #define UMF_TEST_PROXY_PATTERN_H
@@ -37,7 +37,8 @@ static inline size_t rng_below(rng_t *rng, size_t limit) {
     return (size_t)(rng_next(rng) % limit);
 }
 
-/* The seed of a run: TEST_SEED from the environment or the clock; printed, so that a failure can be repeated. */
+/* The seed of a run: TEST_SEED from the environment or the clock; printed, so that a failure can be
+ * repeated. */
 static inline uint64_t rng_seed(const char *name) {
     const char *text = getenv("TEST_SEED");
     struct timespec now;
@@ -78,8 +79,8 @@ static inline void pattern_fill(void *block, size_t size, uint64_t tag) {
     }
 }
 
-/* Offset of the first wrong byte among the first `count` of a block that was filled with `size` bytes; count when
- * all are right. */
+/* Offset of the first wrong byte among the first `count` of a block that was filled with `size`
+ * bytes; count when all are right. */
 static inline size_t pattern_mismatch(const void *block, size_t count, size_t size, uint64_t tag) {
     const unsigned char *bytes = (const unsigned char *)block;
     for (size_t i = 0; i < count; i = pattern_step(i, size)) {
@@ -100,8 +101,8 @@ static inline size_t pattern_first_nonzero(const void *block, size_t size) {
     return size;
 }
 
-/* Field `index` of /proc/self/statm in bytes: 0 is the address space, 1 the resident memory. No stdio: the reader
- * must not disturb what it measures. */
+/* Field `index` of /proc/self/statm in bytes: 0 is the address space, 1 the resident memory. No
+ * stdio: the reader must not disturb what it measures. */
 static inline size_t statm_bytes(int index) {
     char text[256] = {0};
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-# sanitized.sh - a program built with AddressSanitizer (which brings a malloc of its own) under the preloaded library either works
-# or is refused with a message that says why; it never hangs or crashes.
+# sanitized.sh - a program built with AddressSanitizer (which brings a malloc of its own) under the
+# preloaded library either works or is refused with a message that says why; it never hangs or
+# crashes.
 #
 #   sanitized.sh <path of libumf_proxy.so> <hello.c> <compiler>
 set -u
@@ -32,8 +33,9 @@ case $status in
     ;;
 esac
 # refused: by a signal of its own only if it explained itself (abort after the message)
-if grep -q '^umf: ' "$work/out" || grep -q 'ASan runtime does not come first' "$work/out"; then
-    echo "sanitized: $3: refused with: $(grep -m 1 -e '^umf: ' -e 'does not come first' "$work/out")"
+message=$(grep -m 1 -e '^umf: ' -e 'ASan runtime does not come first' "$work/out")
+if [ -n "$message" ]; then
+    echo "sanitized: $3: refused with: $message"
     exit 0
 fi
 echo "sanitized: failed: $3: status $status and no clear message:" >&2

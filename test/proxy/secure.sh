@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-# secure.sh - in a setuid program the environment has no say: LD_PRELOAD is dropped by the loader, and a program that links the
-# library ignores UMF_PROXY. Makes setuid copies of two programs, owned by "nobody"; for that it must be root.
+# secure.sh - in a setuid program the environment has no say: LD_PRELOAD is dropped by the loader,
+# and a program that links the library ignores UMF_PROXY. Makes setuid copies of two programs, owned
+# by "nobody"; for that it must be root.
 #
 #   secure.sh <path of libumf_proxy.so> <hello> <hello linked with the library>
 set -u
@@ -36,7 +37,8 @@ check() { # check <what> <expected output> <actual output>
 }
 first_line() { printf '%s\n' "$1" | head -n 1; }
 
-# On a file system mounted nosuid the bit has no effect: the linked program would then obey UMF_PROXY, which tells.
+# On a file system mounted nosuid the bit has no effect: the linked program would then obey
+# UMF_PROXY, which tells.
 if [ "$(findmnt -n -o OPTIONS -T "$work" | grep -c nosuid)" -ne 0 ]; then
     skip "$work is mounted nosuid"
 fi

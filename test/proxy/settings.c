@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * settings.c - what UMF_PROXY does to a running program: good values take effect, wrong ones cost one clear line and nothing else.
+ * settings.c - what UMF_PROXY does to a running program: good values take effect, wrong ones cost
+ * one clear line and nothing else.
  *
- *   settings <group>        runs one group of checks (see `groups`); each is a test of its own, so that each can be skipped
+ *   settings <group>        runs one group of checks (see `groups`); each is a test of its own
  *   settings work <what>    is the child that runs under the setting and looks at itself
  */
 #include "child.h"
@@ -221,7 +222,8 @@ static void work_fork_apart(void) {
     child_wait_ok(pid, "fork");
 }
 
-/* numa_maps has only the first address of each mapping: the last line that starts at or below the block is its. */
+/* numa_maps has only the first address of each mapping: the last line that starts at or below the
+ * block is its. */
 static void work_numa_line(void) {
     enum { BYTES = 64 << 20 };
     char line[1024], best[1024] = "";

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-# startup.sh - the library costs a process fewer than 25 system calls between start and end: counts those of `true` with and
-# without it.
+# startup.sh - the library costs a process fewer than 25 system calls between start and end: counts
+# those of `true` with and without it.
 #
 #   startup.sh <path of libumf_proxy.so>
 set -u

@@ -2,9 +2,10 @@
 /*
  * surface.h - the whole malloc surface by name, for the surface_* tests.
  *
- * glibc's headers declare most of it. Declared here: glibc's internal names, which programs and libraries use to get
- * behind an interposer, and which must therefore lead to the same heap. Functions that glibc 2.36 has no linkable symbol for
- * (cfree, C23's free_sized and free_aligned_sized) are looked up when the test runs.
+ * glibc's headers declare most of it. Declared here: glibc's internal names, which programs and
+ * libraries use to get behind an interposer, and which must therefore lead to the same heap.
+ * Functions that glibc 2.36 has no linkable symbol for (cfree, C23's free_sized and
+ * free_aligned_sized) are looked up when the test runs.
  */
 #ifndef UMF_TEST_PROXY_SURFACE_H
 #define UMF_TEST_PROXY_SURFACE_H

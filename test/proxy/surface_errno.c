@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * surface_errno.c - what each function answers to arguments it cannot serve, and what it leaves alone: errno, the output
- * argument, the old block.
+ * surface_errno.c - what each function answers to arguments it cannot serve, and what it leaves
+ * alone: errno, the output argument, the old block.
  */
 #include "pattern.h"
 #include "surface.h"
@@ -19,7 +19,8 @@
         free(result_);                                                                             \
     } while (0)
 
-/* Sizes that no process can have: over PTRDIFF_MAX, and the very last ones, where adding a header or rounding up wraps. */
+/* Sizes that no process can have: over PTRDIFF_MAX, and the very last ones, where adding a header
+ * or rounding up wraps. */
 static const size_t impossible[] = {
     (size_t)PTRDIFF_MAX,
     (size_t)PTRDIFF_MAX + 1,
@@ -124,7 +125,8 @@ static void check_bad_alignments(void) {
             CHECK_FAILS(aligned_alloc(check_hide_size(bad[i]), 100), EINVAL);
         }
     }
-    /* The largest power of two is a correct alignment that no memory can have; either answer is right. */
+    /* The largest power of two is a correct alignment that no memory can have; either answer is
+     * right. */
     void *mark = &mark;
     void *p = mark;
     int rc = posix_memalign(&p, check_hide_size((size_t)1 << 63), 100);
@@ -133,8 +135,8 @@ static void check_bad_alignments(void) {
     CHECK_MSG(rc == ENOMEM && p == mark, "returns %d", rc);
 }
 
-/* memalign is more tolerant: glibc rounds a bad alignment up, its manual says EINVAL. Both are right, a badly
- * aligned block is not. */
+/* memalign is more tolerant: glibc rounds a bad alignment up, its manual says EINVAL. Both are
+ * right, a badly aligned block is not. */
 static void check_tolerant_memalign(void) {
     for (size_t alignment = 0; alignment < 300; alignment++) {
         errno = 0;
@@ -230,7 +232,8 @@ static void chain_free(void *head) {
 /* Address space above what is in use; room for a 40 MiB block at any alignment. */
 static const size_t HEADROOM = (size_t)256 << 20;
 
-/* With a limit on the address space each size runs into NULL and ENOMEM, and works again after the frees. */
+/* With a limit on the address space each size runs into NULL and ENOMEM, and works again after the
+ * frees. */
 static void check_exhaustion(void) {
     static const size_t sizes[] = {48, 1000, 5000, 70000, 1u << 20, 40u << 20};
     struct rlimit old, tight;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * surface_info.c - the functions that tell about the heap or tune it: callable at any time, their answers plausible.
+ * surface_info.c - the functions that tell about the heap or tune it: callable at any time, their
+ * answers plausible.
  */
 #include "child.h"
 #include "pattern.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * surface_realloc.c - realloc keeps the content over every change of size, and no two live blocks ever share a byte.
+ * surface_realloc.c - realloc keeps the content over every change of size, and no two live blocks
+ * ever share a byte.
  */
 #include "pattern.h"
 #include "surface.h"
@@ -84,7 +85,8 @@ static void check_transitions(void) {
     }
 }
 
-/* One block that grows in small steps, as strings and vectors do, with a neighbour that must not be hit. */
+/* One block that grows in small steps, as strings and vectors do, with a neighbour that must not be
+ * hit. */
 static void check_growth(size_t step, size_t limit) {
     unsigned char *p = NULL, *neighbour = NULL;
     size_t size = 0, neighbour_size = 0;

@@ -27,7 +27,8 @@ static void check_block(void *p, size_t size, const char *what) {
     CHECK_MSG(pattern_mismatch(p, usable, usable, size) == usable, "%s(%zu)", what, size);
 }
 
-/* A few blocks of one size are held at once: the second of a slab is the one that shows a bad grid. */
+/* A few blocks of one size are held at once: the second of a slab is the one that shows a bad grid.
+ * */
 static void check_size(size_t size) {
     void *p[6];
     p[0] = malloc(size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * surface_symbols.c - every name of the malloc family leads to the one library, and every way to get a block pairs with
- * every way to give it back.
+ * surface_symbols.c - every name of the malloc family leads to the one library, and every way to
+ * get a block pairs with every way to give it back.
  *
  * A single name that still led to libc would hand libc's blocks to our free, or ours to libc's.
  */

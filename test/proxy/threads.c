@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * threads.c - the life of a thread seen from malloc: its end (destructors of thread keys that allocate), blocks that outlive it,
- * reuse of its memory, producers and consumers, and processes whose threads still allocate while they exit.
+ * threads.c - the life of a thread seen from malloc: its end (destructors of thread keys that
+ * allocate), blocks that outlive it, reuse of its memory, producers and consumers, and processes
+ * whose threads still allocate while they exit.
  */
 #include "child.h"
 #include "pattern.h"
@@ -41,8 +42,8 @@ static void check_growth(size_t before, const char *what) {
 static pthread_key_t keys[8];
 static _Atomic long key_calls;
 
-/* Runs at the end of the thread, up to four times for a key that is set again, after the allocator's own key may have been
- * cleaned up. */
+/* Runs at the end of the thread, up to four times for a key that is set again, after the
+ * allocator's own key may have been cleaned up. */
 static void key_end(void *value) {
     unsigned char *old = (unsigned char *)value;
     size_t size = 100 + (size_t)old[0] * 1000;
@@ -146,8 +147,8 @@ static void *survivor_thread(void *arg) {
     return NULL;
 }
 
-/* Blocks are checked, resized and freed after their thread, twice, so that the second set comes from memory that the
- * first left behind. */
+/* Blocks are checked, resized and freed after their thread, twice, so that the second set comes
+ * from memory that the first left behind. */
 static void check_survivors(void) {
     size_t before = statm_resident();
     for (int round = 0; round < 4; round++) {

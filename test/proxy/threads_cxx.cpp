@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * threads_cxx.cpp - thread_local and static C++ objects whose constructors and destructors allocate.
+ * threads_cxx.cpp - thread_local and static C++ objects whose constructors and destructors
+ * allocate.
  *
- * The destructors run at the end of a thread next to the destructors of thread keys, and at exit next to those of
- * libraries; malloc and free must work from all of them.
+ * The destructors run at the end of a thread next to the destructors of thread keys, and at exit
+ * next to those of libraries; malloc and free must work from all of them.
  */
 #include "pattern.h"
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * torture.c - everything at once: threads that come and go, blocks freed by other threads than their makers', realloc,
- * all alignments, forks, libraries loaded and unloaded, and a pattern check of every block.
+ * torture.c - everything at once: threads that come and go, blocks freed by other threads than
+ * their makers', realloc, all alignments, forks, libraries loaded and unloaded, and a pattern check
+ * of every block.
  *
  *   torture [seconds [threads [path of the library to load]]]
  *
- * Blocks hang in nodes. A thread owns the nodes in its table and swaps some with the common `market`, so that any thread
- * may get, resize and free any other's blocks, and inherits those of threads that are gone. A forked child checks and
- * frees the whole market of its copy. The seed is printed; TEST_SEED repeats a run as far as the scheduler allows.
+ * Blocks hang in nodes. A thread owns the nodes in its table and swaps some with the common
+ * `market`, so that any thread may get, resize and free any other's blocks, and inherits those of
+ * threads that are gone. A forked child checks and frees the whole market of its copy. The seed is
+ * printed; TEST_SEED repeats a run as far as the scheduler allows.
  */
 #include "child.h"
 #include "dso.h"
@@ -39,8 +41,9 @@ static node_t *_Atomic market[MARKET];
 static _Atomic int stop;
 static _Atomic long operations, lives;
 
-/* glibc's loader lock is not held over fork: a child forked while another thread creates a thread or loads a library can
- * hang in pthread_create through no fault of malloc. Forks and those calls therefore take turns here. */
+/* glibc's loader lock is not held over fork: a child forked while another thread creates a thread
+ * or loads a library can hang in pthread_create through no fault of malloc. Forks and those calls
+ * therefore take turns here. */
 static pthread_mutex_t loader_turn = PTHREAD_MUTEX_INITIALIZER;
 
 static unsigned char *block_new(rng_t *rng, size_t size) {
@@ -140,7 +143,8 @@ static void one_operation(node_t **table, rng_t *rng) {
     }
 }
 
-/* One life: leaves some blocks in the market, frees the others or leaves them to the next thread. */
+/* One life: leaves some blocks in the market, frees the others or leaves them to the next thread.
+ * */
 static void *worker_life(void *arg) {
     rng_t rng = {(uint64_t)(uintptr_t)arg};
     node_t **table = (node_t **)calloc(TABLE, sizeof(node_t *));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* FIXED provider: parameters, the pinned behaviour of blocks, and that nothing outside the buffer is touched. */
+/* FIXED provider: parameters, the pinned behaviour of blocks, and that nothing outside the buffer
+ * is touched. */
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
 
@@ -31,7 +32,8 @@ typedef umf_fixed_memory_provider_params_handle_t params_t;
 typedef umf_memory_provider_handle_t provider_t;
 
 static uint8_t *pages(size_t count) {
-    void *ptr = mmap(NULL, count * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *ptr =
+        mmap(NULL, count * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     cr_assert_neq(ptr, MAP_FAILED);
     return ptr;
 }
@@ -180,7 +182,8 @@ Test(fixed, sizes_and_alignments_that_can_not_be) {
     cr_assert_null(ptr);
     static const size_t sizes[] = {1, 64, 4096, 4096 + 64, 3 * 4096};
     for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
-        for (size_t alignment = 0; alignment <= 4 * PAGE; alignment = alignment ? 2 * alignment : 1) {
+        for (size_t alignment = 0; alignment <= 4 * PAGE;
+             alignment = alignment ? 2 * alignment : 1) {
             ptr = take(provider, sizes[i], alignment);
             cr_assert(is_aligned((uintptr_t)ptr, alignment < PAGE ? PAGE : alignment));
             memset(ptr, 0xff, sizes[i]);
@@ -249,7 +252,8 @@ static umf_result_t ctl(provider_t provider, const char *name, void *arg, size_t
 
 static void assert_stats(provider_t provider, size_t allocated, size_t peak) {
     size_t value = SIZE_MAX;
-    cr_assert_eq(ctl(provider, "stats.allocated_memory", &value, sizeof(value), CTL_QUERY_READ), OK);
+    cr_assert_eq(ctl(provider, "stats.allocated_memory", &value, sizeof(value), CTL_QUERY_READ),
+                 OK);
     cr_assert_eq(value, allocated);
     cr_assert_eq(ctl(provider, "stats.peak_memory", &value, sizeof(value), CTL_QUERY_READ), OK);
     cr_assert_eq(value, peak);
@@ -302,8 +306,8 @@ Test(fixed, bytes_around_the_buffer_are_never_touched) {
     memset(ptr, 0x11, 3 * PAGE + PAGE / 2);
     cr_assert_eq(umfMemoryProviderPurgeForce(provider, ptr, 3 * PAGE + PAGE / 2), OK);
     for (size_t i = 0; i < 6 * PAGE; i++) {
-        uint8_t expected = i < PAGE       ? 0x5a
-                           : i < 4 * PAGE ? 0 // whole pages inside: dropped
+        uint8_t expected = i < PAGE                  ? 0x5a
+                           : i < 4 * PAGE            ? 0    // whole pages inside: dropped
                            : i < 4 * PAGE + PAGE / 2 ? 0x11 // the shared page is left alone
                                                      : 0x5a;
         cr_assert_eq(memory[i], expected, "byte %zu is %#x", i, memory[i]);
@@ -330,7 +334,8 @@ Test(fixed, a_purge_outside_the_buffer_is_refused) {
     umfMemoryProviderDestroy(provider);
 }
 
-/* Records lie elsewhere: a buffer that nobody may read or write serves as well, and keeps its content. */
+/* Records lie elsewhere: a buffer that nobody may read or write serves as well, and keeps its
+ * content. */
 Test(fixed, the_buffer_holds_no_records) {
     uint8_t *buffer = pages(32);
     cr_assert_eq(mprotect(buffer, 32 * PAGE, PROT_NONE), 0);

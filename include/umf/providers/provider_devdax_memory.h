@@ -18,20 +18,21 @@ extern "C" {
 /** Native errors, as umfMemoryProviderGetLastNativeError() reports them. */
 typedef enum umf_devdax_memory_provider_native_error {
     UMF_DEVDAX_RESULT_SUCCESS = UMF_DEVDAX_RESULTS_START_FROM, /**< nothing has failed */
-    UMF_DEVDAX_RESULT_ERROR_ALLOC_FAILED,        /**< memory could not be mapped */
+    UMF_DEVDAX_RESULT_ERROR_ALLOC_FAILED,                      /**< memory could not be mapped */
     UMF_DEVDAX_RESULT_ERROR_ADDRESS_NOT_ALIGNED, /**< memory is not aligned as asked */
     UMF_DEVDAX_RESULT_ERROR_FREE_FAILED,         /**< memory could not be unmapped */
     UMF_DEVDAX_RESULT_ERROR_PURGE_FORCE_FAILED   /**< pages could not be dropped */
 } umf_devdax_memory_provider_native_error_t;
 
-/** Parameters of a DEVDAX provider. They may serve for several providers and be destroyed right after use; one
- * object must not be changed by two threads at once. */
+/** Parameters of a DEVDAX provider. They may serve for several providers and be destroyed right
+ * after use; one object must not be changed by two threads at once. */
 typedef struct umf_devdax_memory_provider_params_t *umf_devdax_memory_provider_params_handle_t;
 
 /**
  * Makes parameters: protection read and write.
  * @param path    [in] device, copied; must begin with `/dev/dax` for the provider to accept it
- * @param size    [in] bytes of the device to use, from its start; must not be 0 for the provider to accept it
+ * @param size    [in] bytes of the device to use, from its start; must not be 0 for the provider to
+ *     accept it
  * @param hParams [out] parameters, to be given to umfDevDaxMemoryProviderParamsDestroy()
  * @return UMF_RESULT_ERROR_INVALID_ARGUMENT: a NULL pointer, or an empty path;
  *     UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY.

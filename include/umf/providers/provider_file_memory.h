@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /**
- * @file umf/providers/provider_file_memory.h
- * FILE provider: hands out memory that is mapped from a regular file, which grows as needed. The file may lie
- * on a disk, on tmpfs, or on persistent memory (FS-DAX).
+ * @file umf/providers/provider_file_memory.h FILE provider: hands out memory that is mapped from a
+ *     regular file, which grows as needed. The file may lie on a disk, on tmpfs, or on persistent
+ *     memory (FS-DAX).
  */
 #ifndef UMF_PROVIDER_FILE_MEMORY_H
 #define UMF_PROVIDER_FILE_MEMORY_H 1
@@ -24,8 +24,8 @@ typedef enum umf_file_memory_provider_native_error {
     UMF_FILE_RESULT_ERROR_PURGE_FORCE_FAILED /**< pages could not be dropped */
 } umf_file_memory_provider_native_error_t;
 
-/** Parameters of a FILE provider. They may serve for several providers and be destroyed right after use; one
- * object must not be changed by two threads at once. */
+/** Parameters of a FILE provider. They may serve for several providers and be destroyed right after
+ * use; one object must not be changed by two threads at once. */
 typedef struct umf_file_memory_provider_params_t *umf_file_memory_provider_params_handle_t;
 
 /**
@@ -35,9 +35,8 @@ typedef struct umf_file_memory_provider_params_t *umf_file_memory_provider_param
  * @return UMF_RESULT_ERROR_INVALID_ARGUMENT: a NULL pointer, or an empty path;
  *     UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY.
  */
-umf_result_t
-umfFileMemoryProviderParamsCreate(const char *path,
-                                  umf_file_memory_provider_params_handle_t *hParams);
+umf_result_t umfFileMemoryProviderParamsCreate(const char *path,
+                                               umf_file_memory_provider_params_handle_t *hParams);
 
 /**
  * Destroys parameters.
@@ -46,8 +45,8 @@ umfFileMemoryProviderParamsCreate(const char *path,
 umf_result_t umfFileMemoryProviderParamsDestroy(umf_file_memory_provider_params_handle_t hParams);
 
 /**
- * Chooses another file. It is made if it does not exist. **An existing file is cut (or extended) to 2 MiB** when
- * a provider is created on it; it is never removed.
+ * Chooses another file. It is made if it does not exist. **An existing file is cut (or extended) to
+ * 2 MiB** when a provider is created on it; it is never removed.
  * @param hParams [in] parameters
  * @param path    [in] file, copied
  * @return UMF_RESULT_ERROR_INVALID_ARGUMENT: a NULL pointer, or an empty path;
@@ -69,7 +68,8 @@ umfFileMemoryProviderParamsSetProtection(umf_file_memory_provider_params_handle_
 /**
  * Sets who sees the memory. The value is checked when a provider is created.
  * @param hParams    [in] parameters
- * @param visibility [in] private (the default): what is written never reaches the file; shared: it does
+ * @param visibility [in] private (the default): what is written never reaches the file; shared: it
+ *     does
  * @return UMF_RESULT_ERROR_INVALID_ARGUMENT: hParams is NULL.
  */
 umf_result_t
@@ -79,8 +79,8 @@ umfFileMemoryProviderParamsSetVisibility(umf_file_memory_provider_params_handle_
 /**
  * The provider's operations, for umfMemoryProviderCreate() together with parameters (not NULL).
  *
- * A file that can not grow makes an allocation fail with UMF_RESULT_ERROR_UNKNOWN; the native error says why, and
- * all memory handed out before stays good.
+ * A file that can not grow makes an allocation fail with UMF_RESULT_ERROR_UNKNOWN; the native error
+ * says why, and all memory handed out before stays good.
  */
 const umf_memory_provider_ops_t *umfFileMemoryProviderOps(void);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /**
- * @file umf/providers/provider_fixed_memory.h
- * FIXED provider: hands out parts of one buffer that the caller owns. It never grows, never touches a byte
- * outside of the buffer, and keeps its own records elsewhere.
+ * @file umf/providers/provider_fixed_memory.h FIXED provider: hands out parts of one buffer that
+ *     the caller owns. It never grows, never touches a byte outside of the buffer, and keeps its
+ *     own records elsewhere.
  */
 #ifndef UMF_PROVIDER_FIXED_MEMORY_H
 #define UMF_PROVIDER_FIXED_MEMORY_H 1
@@ -22,8 +22,8 @@ typedef enum umf_fixed_memory_provider_native_error {
     UMF_FIXED_RESULT_ERROR_PURGE_FORCE_FAILED                /**< pages could not be dropped */
 } umf_fixed_memory_provider_native_error_t;
 
-/** Parameters of a FIXED provider. They may serve for several providers and be destroyed right after use; one
- * object must not be changed by two threads at once. */
+/** Parameters of a FIXED provider. They may serve for several providers and be destroyed right
+ * after use; one object must not be changed by two threads at once. */
 typedef struct umf_fixed_memory_provider_params_t *umf_fixed_memory_provider_params_handle_t;
 
 /**
@@ -34,32 +34,33 @@ typedef struct umf_fixed_memory_provider_params_t *umf_fixed_memory_provider_par
  * @return UMF_RESULT_ERROR_INVALID_ARGUMENT: a NULL pointer, or size 0;
  *     UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY.
  */
-umf_result_t
-umfFixedMemoryProviderParamsCreate(void *ptr, size_t size,
-                                   umf_fixed_memory_provider_params_handle_t *hParams);
+umf_result_t umfFixedMemoryProviderParamsCreate(void *ptr, size_t size,
+                                                umf_fixed_memory_provider_params_handle_t *hParams);
 
 /**
- * Chooses another buffer. The buffer stays the caller's, who keeps it until the provider is destroyed.
+ * Chooses another buffer. The buffer stays the caller's, who keeps it until the provider is
+ * destroyed.
  * @param hParams [in] parameters
  * @param ptr     [in] first byte
  * @param size    [in] bytes, not 0
  * @return UMF_RESULT_ERROR_INVALID_ARGUMENT: a NULL pointer, or size 0.
  */
-umf_result_t umfFixedMemoryProviderParamsSetMemory(umf_fixed_memory_provider_params_handle_t hParams,
-                                                   void *ptr, size_t size);
+umf_result_t
+umfFixedMemoryProviderParamsSetMemory(umf_fixed_memory_provider_params_handle_t hParams, void *ptr,
+                                      size_t size);
 
 /**
  * Destroys parameters.
  * @param hParams [in] parameters; NULL is allowed
  */
-umf_result_t
-umfFixedMemoryProviderParamsDestroy(umf_fixed_memory_provider_params_handle_t hParams);
+umf_result_t umfFixedMemoryProviderParamsDestroy(umf_fixed_memory_provider_params_handle_t hParams);
 
 /**
  * The provider's operations, for umfMemoryProviderCreate() together with parameters (not NULL).
  *
- * A forced purge drops the pages of the named range, as far as they lie wholly inside the buffer: what they
- * held is lost. A buffer of private memory, such as the caller's heap, reads as zero there afterwards.
+ * A forced purge drops the pages of the named range, as far as they lie wholly inside the buffer:
+ * what they held is lost. A buffer of private memory, such as the caller's heap, reads as zero
+ * there afterwards.
  */
 const umf_memory_provider_ops_t *umfFixedMemoryProviderOps(void);
 

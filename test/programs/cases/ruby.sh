@@ -8,7 +8,8 @@ programs=(ruby)
 workload() {
     cat >work.rb <<'RB'
 require 'json'
-require 'digest'
+require 'digest/sha1'
+require 'digest/sha2'
 def work(seed)
   counts = Hash.new(0)
   40_000.times { seed = (seed * 1103515245 + 12345) % 2147483648; counts["w#{seed >> 18}"] += 1 }
