@@ -44,8 +44,8 @@ static void *arena_cut(test_provider_t *state, size_t size, size_t alignment) {
 static umf_result_t test_alloc(void *provider, size_t size, size_t alignment, void **ptr) {
     test_provider_t *state = provider;
     umf_result_t result;
-    state->last_size = size;
-    state->last_alignment = alignment;
+    store_relaxed(&state->last_size, size);
+    store_relaxed(&state->last_alignment, alignment);
     if (enter(state, OP_ALLOC, &result)) {
         return result;
     }
@@ -67,8 +67,8 @@ static umf_result_t test_alloc(void *provider, size_t size, size_t alignment, vo
 static umf_result_t test_free(void *provider, void *ptr, size_t size) {
     test_provider_t *state = provider;
     umf_result_t result;
-    state->last_ptr = ptr;
-    state->last_size = size;
+    store_relaxed(&state->last_ptr, ptr);
+    store_relaxed(&state->last_size, size);
     if (enter(state, OP_FREE, &result)) {
         return result;
     }
@@ -92,7 +92,7 @@ static umf_result_t test_native_error(void *provider, const char **message, int3
 
 static umf_result_t test_recommended_page(void *provider, size_t size, size_t *page_size) {
     umf_result_t result;
-    ((test_provider_t *)provider)->last_size = size;
+    store_relaxed(&((test_provider_t *)provider)->last_size, size);
     if (!enter(provider, OP_RECOMMENDED_PAGE, &result)) {
         *page_size = TEST_RECOMMENDED_PAGE;
     }
@@ -101,7 +101,7 @@ static umf_result_t test_recommended_page(void *provider, size_t size, size_t *p
 
 static umf_result_t test_min_page(void *provider, const void *ptr, size_t *page_size) {
     umf_result_t result;
-    ((test_provider_t *)provider)->last_ptr = (void *)(uintptr_t)ptr;
+    store_relaxed(&((test_provider_t *)provider)->last_ptr, (void *)(uintptr_t)ptr);
     if (!enter(provider, OP_MIN_PAGE, &result)) {
         *page_size = TEST_MIN_PAGE;
     }
@@ -119,8 +119,8 @@ static umf_result_t test_name(void *provider, const char **name) {
 
 static umf_result_t range_call(test_provider_t *state, test_op_t op, void *ptr, size_t size) {
     umf_result_t result;
-    state->last_ptr = ptr;
-    state->last_size = size;
+    store_relaxed(&state->last_ptr, ptr);
+    store_relaxed(&state->last_size, size);
     enter(state, op, &result);
     return result;
 }
@@ -192,7 +192,7 @@ static umf_result_t test_property(void *provider, const void *ptr, umf_memory_pr
                                   void *value) {
     test_provider_t *state = provider;
     umf_result_t result;
-    state->last_ptr = (void *)(uintptr_t)ptr;
+    store_relaxed(&state->last_ptr, (void *)(uintptr_t)ptr);
     if (enter(state, OP_PROPERTY, &result)) {
         return result;
     }

@@ -62,9 +62,10 @@ typedef struct test_provider {
 
     _Atomic(size_t) calls[OP_COUNT];
     _Atomic(size_t) live_bytes; /* allocated minus freed */
-    void *last_ptr;             /* latest arguments, of single-threaded tests */
-    size_t last_size, last_alignment;
-    const char *last_ctl_name;
+    /* Latest arguments; for tests with one thread, atomic so that others may run. */
+    _Atomic(void *) last_ptr;
+    _Atomic(size_t) last_size, last_alignment;
+    const char *last_ctl_name; /* written at creation only */
     umf_ctl_query_source_t last_ctl_source;
     umf_ctl_query_type_t last_ctl_type;
 } test_provider_t;
