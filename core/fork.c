@@ -35,6 +35,7 @@ void fork_unregister(fork_node_t *node) {
 
 void fork_prepare(void) {
     lock_acquire(&umf_core_state.init_lock);
+    lock_acquire(&umf_core_state.pools.lock);
     lock_acquire(&umf_core_state.fork.lock);
     for (fork_node_t *node = umf_core_state.fork.nodes; node != NULL; node = node->next) {
         if (node->prepare != NULL) {
@@ -70,6 +71,7 @@ void fork_parent(void) {
     }
     fork_walk_back(umf_core_state.fork.nodes, false);
     lock_release(&umf_core_state.fork.lock);
+    lock_release(&umf_core_state.pools.lock);
     lock_release(&umf_core_state.init_lock);
 }
 
@@ -78,6 +80,7 @@ void fork_child(void) {
     lock_init(&umf_core_state.log.lock);
     lock_init(&umf_core_state.base.lock);
     lock_init(&umf_core_state.map.lock);
+    lock_init(&umf_core_state.pools.lock);
     lock_init(&umf_core_state.init_lock); // the nodes below may look providers up
     for (unsigned i = 0; i < CORE_SLOTS; i++) {
         lock_init(&umf_core_state.slots[i].lock);

@@ -63,8 +63,8 @@ UMF_EXPORT int umfGetCurrentVersion(void) {
 __attribute__((constructor(101))) static void core_load(void) {
     if (umfInit() == UMF_RESULT_SUCCESS) {
         fork_install();
-        // Again: a first umfInit from within the dynamic loader came before there was an environment,
-        // and a second library on the same core has caches of its own to fill.
+        // Again: a first umfInit from within the dynamic loader came before there was an
+        // environment, and a second library on the same core has caches of its own to fill.
         log_init_from_environment();
     }
 }

@@ -35,16 +35,15 @@ slab_t *slab_of(const void *ptr) {
 }
 
 slab_check_t slab_check_block(const slab_t *slab, const void *ptr) {
-    uintptr_t offset = (uintptr_t)ptr - slab->base;
     if (slab->cls == SLAB_CLASS_NONE) {
-        return offset != 0 ? SLAB_BLOCK_INTERIOR : slab->state == SLAB_CACHED ? SLAB_BLOCK_FREE : SLAB_BLOCK_OK;
+        return (uintptr_t)ptr != slab->base       ? SLAB_BLOCK_INTERIOR
+               : slab->state == SLAB_CACHED ? SLAB_BLOCK_FREE
+                                            : SLAB_BLOCK_OK;
     }
-    const slab_class_info_t *info = &slab_class_info[slab->cls];
-    uint64_t index = (uint64_t)(((unsigned __int128)offset * info->reciprocal) >> 64);
-    if (index * info->block_bytes != offset) {
-        return SLAB_BLOCK_INTERIOR;
-    }
-    return index < slab->made ? SLAB_BLOCK_OK : SLAB_BLOCK_UNMADE;
+    uint64_t index;
+    return !slab_index_of(slab, ptr, &index) ? SLAB_BLOCK_INTERIOR
+           : index < slab->made              ? SLAB_BLOCK_OK
+                                             : SLAB_BLOCK_UNMADE;
 }
 
 /* ---- freeing --------------------------------------------------------------------------------------------------- */

@@ -2,10 +2,10 @@
 /* The size-class table; see slab_classes.h. */
 #include "pools/slab_classes.h"
 
-/* Block size of class c: 16(c+1), then (9 + k % 8) * 2^(5 + k / 8) with k = c - 16. */
+/* Block size of class c: 16(c+1), then (9 + k % 8) * 2^(5 + k / 8) with k = c - 16. COARSE(c) is k, 0 where it has no meaning. */
+#define COARSE(c) ((c) < SLAB_FINE_CLASSES ? 0u : (c)-SLAB_FINE_CLASSES)
 #define BYTES(c)                                                                                   \
-    ((c) < SLAB_FINE_CLASSES ? 16u * ((c) + 1u)                                                    \
-                             : (9u + ((c)-SLAB_FINE_CLASSES) % 8u) << (5u + ((c)-SLAB_FINE_CLASSES) / 8u))
+    ((c) < SLAB_FINE_CLASSES ? 16u * ((c) + 1u) : (9u + COARSE(c) % 8u) << (5u + COARSE(c) / 8u))
 /* Slices of a slab: the power of two that holds SLAB_BLOCKS_MIN blocks. */
 #define SLICES(b) ((b) <= 8192u ? 1u : (b) <= 16384u ? 2u : (b) <= 32768u ? 4u : 8u)
 #define ROW(c)                                                                                     \

@@ -58,6 +58,14 @@ UMF_INLINE bool slab_put(slab_t *slab, void *ptr) {
     return --slab->needed == 0;
 }
 
+/* Number of the block that begins at ptr; false when none does. Not for large blocks. */
+UMF_INLINE bool slab_index_of(const slab_t *slab, const void *ptr, uint64_t *index) {
+    const slab_class_info_t *info = &slab_class_info[slab->cls];
+    uintptr_t offset = (uintptr_t)ptr - slab->base;
+    *index = (uint64_t)(((unsigned __int128)offset * info->reciprocal) >> 64);
+    return *index * info->block_bytes == offset;
+}
+
 /* Clears `bytes` of a block, and what is left of its last 16: blocks are multiples of 16 bytes. Short blocks are done with overlapping
  * stores from both ends. */
 UMF_INLINE void slab_clear(void *ptr, size_t bytes) {

@@ -62,6 +62,7 @@ static void batch_close(slab_batch_t *batch) {
 }
 
 void slab_remote_flush(slab_theap_t *theap) {
+    theap->batch_frees = SLAB_BATCH_FREES;
     for (unsigned i = 0; i < SLAB_BATCHES; i++) {
         batch_close(&theap->batch[i]);
     }
@@ -85,6 +86,9 @@ void slab_remote_free(slab_theap_t *theap, slab_t *slab, slab_block_t *block) {
     }
     if (batch->count >= SLAB_BATCH_BLOCKS || batch->count * slab->block_bytes >= SLAB_BATCH_BYTES) {
         batch_close(batch);
+    }
+    if (unlikely(--theap->batch_frees == 0)) {
+        slab_remote_flush(theap);
     }
 }
 

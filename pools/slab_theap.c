@@ -451,6 +451,7 @@ slab_theap_t *slab_theap_new(slab_pool_t *pool, bool shared) {
     theap->pool = pool;
     theap->shared = shared;
     theap->ticks = SLAB_TICK_REFILLS;
+    theap->batch_frees = SLAB_BATCH_FREES;
     theap->medium_max = pool->medium_max;
     memcpy(theap->class_of, pool->class_of, sizeof(pool->class_of));
     lock_acquire(&pool->lock);

@@ -80,9 +80,10 @@ typedef struct slab_batch {
 
 enum {
     SLAB_TICK_REFILLS = 256,     /* refills from one tick of a heap to the next */
-    SLAB_BATCHES = 8,            /* open at a time; chosen by the slab's address */
+    SLAB_BATCHES = 32,           /* open at a time; chosen by the slab's address */
     SLAB_BATCH_BLOCKS = 32,      /* given to the owner at this many blocks … */
-    SLAB_BATCH_BYTES = 16 * 1024 /* … or bytes, so that a sleeping thread holds little */
+    SLAB_BATCH_BYTES = 4 * 1024, /* … or bytes, so that a sleeping thread holds little */
+    SLAB_BATCH_FREES = 2048,     /* all are given after this many remote frees */
 };
 
 /*
@@ -98,6 +99,7 @@ typedef struct slab_theap {
     uint32_t ticks;                          /* refills until the next tick; 0: it is due */
     struct slab_pool *pool;
     slab_batch_t batch[SLAB_BATCHES];
+    uint32_t batch_frees;                    /* remote frees until all batches are given */
     struct slab_theap *next_parked;          /* under the pool's lock */
     struct slab_theap *next_of_pool;         /* all heaps of the pool; under the pool's lock */
     bool parked;                             /* under the pool's lock */

@@ -136,7 +136,8 @@ UMF_EXPORT void *malloc(size_t size) __attribute__((alias("proxy_malloc")));
 
 /* ---- free ---------------------------------------------------------------------------------------------------- */
 
-UMF_NOINLINE static void free_slow(void *ptr) {
+/* Whatever is not a block of this thread or of another thread's slabs. */
+UMF_NOINLINE static void free_slower(void *ptr) {
     if (ptr == NULL) {
         return;
     }
@@ -170,6 +171,18 @@ UMF_NOINLINE static void free_event(slab_t *slab) {
     errno = saved_errno;
 }
 
+/* Blocks of other threads' heaps of the process pool, first of all. */
+UMF_NOINLINE static void free_slow(void *ptr, slab_t *slab) {
+    slab_theap_t *theap = slab_process_theap;
+    uint64_t index;
+    if (likely(slab->head.kind == MAP_KIND_SLAB && slab->cls != SLAB_CLASS_NONE && slab->pool == theap->pool &&
+               slab_index_of(slab, ptr, &index) && index < slab->made)) {
+        slab_remote_free(theap, slab, ptr);
+    } else {
+        free_slower(ptr);
+    }
+}
+
 void proxy_free(void *ptr) {
     slab_t *slab = (slab_t *)map_word(ptr); // or another descriptor: its owner is no heap
     if (likely(load_relaxed(&slab->head.owner) == (uintptr_t)slab_process_theap)) {
@@ -178,7 +191,7 @@ void proxy_free(void *ptr) {
         }
         return;
     }
-    free_slow(ptr);
+    free_slow(ptr, slab);
 }
 
 /* ---- calloc -------------------------------------------------------------------------------------------------- */

@@ -258,6 +258,9 @@ bool process_pool_ready(void) {
             if (!made) {
                 return false;
             }
+            // Before the constructors of all other libraries: prepare handlers run last registered first, so ours comes after
+            // theirs, which may allocate.
+            fork_install();
         } else {
             while (load_acquire(&process_state.boot_state) == 1) {
                 sched_yield(); // another thread makes it

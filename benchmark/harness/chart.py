@@ -11,8 +11,14 @@ from xml.sax.saxutils import escape
 from . import report
 
 # Distinct in print and for colour-blind readers; ours is the strongest.
-COLOURS = {"libc": "#9a9a9a", "mimalloc": "#56b4e9", "jemalloc": "#e69f00", "tcmalloc": "#009e73",
-           "tbbmalloc": "#cc79a7", "umf": "#c1121f"}
+COLOURS = {
+    "libc": "#9a9a9a",
+    "mimalloc": "#56b4e9",
+    "jemalloc": "#e69f00",
+    "tcmalloc": "#009e73",
+    "tbbmalloc": "#cc79a7",
+    "umf": "#c1121f",
+}
 OTHER_COLOUR = "#444444"
 
 WIDTH, MARGIN, LABELS = 980, 16, 128
@@ -54,9 +60,11 @@ def panel(drawing, left, width, table, names, title):
             if value is None:
                 drawing.text(left + 2, y + BAR - 0.5, "failed", 7, colour="#c1121f")
             else:
-                drawing.rectangle(left, y, min(value, CLIP) * scale, BAR - 1, COLOURS.get(name,
-                OTHER_COLOUR)) if value > CLIP: drawing.text(left + width - 3, y + BAR - 1, "%.1f" %
-                value, 7, "end", "#ffffff")
+                colour = COLOURS.get(name, OTHER_COLOUR)
+                drawing.rectangle(left, y, min(value, CLIP) * scale, BAR - 1, colour)
+                if value > CLIP:
+                    right = left + width - 3
+                    drawing.text(right, y + BAR - 1, "%.1f" % value, 7, "end", "#ffffff")
             y += BAR
         y += GROUP_GAP
 
@@ -83,29 +91,37 @@ def draw(data):
         y += len(names) * BAR + GROUP_GAP
     width = (WIDTH - LABELS - 4 * MARGIN) / 2
     for number, (_, title) in enumerate(report.METRICS):
-        panel(drawing, LABELS + MARGIN + number * (width + 2 * MARGIN), width, tables[number],
-        names, "%s, ratio to %s (shorter is better)" % (title, base))
+        left = LABELS + MARGIN + number * (width + 2 * MARGIN)
+        heading = "%s, ratio to %s (shorter is better)" % (title, base)
+        panel(drawing, left, width, tables[number], names, heading)
     drawing.text(MARGIN, height - 10, report.machine_line(data), 8)
     return drawing
 
 
+SVG_HEAD = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" '
+    'font-family="Helvetica, Arial, sans-serif">'
+)
+SVG_RECTANGLE = '<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>'
+SVG_LINE = '<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="0.7"/>'
+SVG_TEXT = '<text x="%.1f" y="%.1f" font-size="%g" text-anchor="%s" fill="%s">%s</text>'
+
+
 def svg(drawing):
-    out = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" '
-           'font-family="Helvetica, Arial, sans-serif">' % ((drawing.width, drawing.height) * 2)]
+    out = [SVG_HEAD % ((drawing.width, drawing.height) * 2)]
     for kind, *shape in drawing.shapes:
         if kind == "rectangle":
-            out.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>' % tuple(shape))
+            out.append(SVG_RECTANGLE % tuple(shape))
         elif kind == "line":
-            out.append('<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="0.7"/>' % tuple(shape))
+            out.append(SVG_LINE % tuple(shape))
         else:
             x, y, text, size, anchor, colour = shape
-            out.append('<text x="%.1f" y="%.1f" font-size="%g" text-anchor="%s" fill="%s">%s</text>'
-                       % (x, y, size, anchor, colour, escape(text)))
+            out.append(SVG_TEXT % (x, y, size, anchor, colour, escape(text)))
     return "\n".join(out + ["</svg>", ""])
 
 
 def ps_colour(colour):
-    return "%.3f %.3f %.3f setrgbcolor" % tuple(int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5))
+    return "%.3f %.3f %.3f setrgbcolor" % tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
 
 
 def ps_string(text):
@@ -113,21 +129,34 @@ def ps_string(text):
     return "(" + plain.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)") + ")"
 
 
+# What moves the pen before a text is shown; the text is on the stack.
+PS_SHIFT = {
+    "start": "0",
+    "middle": "dup stringwidth pop -2 div",
+    "end": "dup stringwidth pop neg",
+}
+
+
+def ps_shape(kind, shape, page_height):
+    """One shape as PostScript, whose y axis points up."""
+    if kind == "rectangle":
+        x, y, width, height, _ = shape
+        return "%.1f %.1f %.1f %.1f rectfill" % (x, page_height - y - height, width, height)
+    if kind == "line":
+        x1, y1, x2, y2, _ = shape
+        ends = (x1, page_height - y1, x2, page_height - y2)
+        return "%.1f %.1f moveto %.1f %.1f lineto stroke" % ends
+    x, y, text, size, anchor, _ = shape
+    place = (size, x, page_height - y, ps_string(text), PS_SHIFT[anchor])
+    return "/Helvetica %g selectfont %.1f %.1f moveto %s %s 0 rmoveto show" % place
+
+
 def postscript(drawing):
-    out = ["%!PS", "<< /PageSize [%d %d] >> setpagedevice" % (drawing.width, drawing.height), "0.7 setlinewidth"]
+    page = "<< /PageSize [%d %d] >> setpagedevice" % (drawing.width, drawing.height)
+    out = ["%!PS", page, "0.7 setlinewidth"]
     for kind, *shape in drawing.shapes:
         out.append(ps_colour(shape[-1]))
-        if kind == "rectangle":
-            x, y, width, height, _ = shape
-            out.append("%.1f %.1f %.1f %.1f rectfill" % (x, drawing.height - y - height, width, height))
-        elif kind == "line":
-            x1, y1, x2, y2, _ = shape
-            out.append("%.1f %.1f moveto %.1f %.1f lineto stroke" % (x1, drawing.height - y1, x2, drawing.height - y2))
-        else:
-            x, y, text, size, anchor, _ = shape
-            shift = {"start": "0", "middle": "dup stringwidth pop -2 div", "end": "dup stringwidth pop neg"}[anchor]
-            out.append("/Helvetica %g selectfont %.1f %.1f moveto %s %s 0 rmoveto show"
-                       % (size, x, drawing.height - y, ps_string(text), shift))
+        out.append(ps_shape(kind, shape, drawing.height))
     return "\n".join(out + ["showpage", ""])
 
 
@@ -135,10 +164,10 @@ def write_png(drawing, path):
     """Renders with ghostscript; returns whether that worked."""
     if shutil.which("gs") is None:
         return False
-    done = subprocess.run(["gs", "-q", "-dNOPAUSE", "-dBATCH", "-dSAFER", "-sDEVICE=png16m", "-r108", "-dTextAlphaBits=4",
-                           "-dGraphicsAlphaBits=4", "-o", path, "-"], input=postscript(drawing).encode("ascii"),
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    return done.returncode == 0
+    command = "gs -q -dNOPAUSE -dBATCH -dSAFER -sDEVICE=png16m -r108".split()
+    command += ["-dTextAlphaBits=4", "-dGraphicsAlphaBits=4", "-o", path, "-"]
+    source = postscript(drawing).encode("ascii")
+    return subprocess.run(command, input=source, capture_output=True, check=False).returncode == 0
 
 
 def write(data, stem):

@@ -13,36 +13,52 @@ from .errors import BenchError
 
 FORMAT = 1  # of the stored results
 
-DESCRIPTION = """Compares this project's allocator with libc's and with mimalloc, jemalloc, tcmalloc and tbbmalloc.
+DESCRIPTION = """Compares this project's allocator with libc's and with mimalloc, jemalloc, tcmalloc
+and tbbmalloc.
 
 run           workloads: wall time and peak resident memory, tables and chart (the default)
 instructions  instructions per malloc/free, by callgrind
 startup       what preloading costs a program that does nothing
 report FILE   the tables and the chart of a stored run again"""
 
+COMMANDS = ["run", "instructions", "startup", "report"]
+
 
 def parser(root):
-    p = argparse.ArgumentParser(prog="scripts/bench", description=DESCRIPTION,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", nargs="?", default="run", choices=["run", "instructions", "startup", "report"],
-                   metavar="run|instructions|startup|report")
-    p.add_argument("file", nargs="?", help="for report: the stored run (default docs/benchmark/results.json)")
-    p.add_argument("--quick", action="store_true", help="a fifth of the work and 2 repetitions: a look, not a result")
-    p.add_argument("--only", metavar="REGEX", help="only the workloads whose name matches")
-    p.add_argument("--reps", type=int, metavar="N", help="repetitions (default 5; 2 with --quick)")
-    p.add_argument("--scale", type=float, metavar="X", help="amount of work, 0.01 to 100 (default 1; 0.2 with --quick)")
-    p.add_argument("--threads", type=int, metavar="N", help="threads of our workloads (default: number of processors)")
-    p.add_argument("--allocators", metavar="A,B", help="only these of " + ",".join(allocators.NAMES))
-    p.add_argument("--also", metavar="NAME=LIBRARY", action="append", default=[],
-                   help="one more library to preload, for instance another build; not counted as a peer")
-    p.add_argument("--peers-only", action="store_true", help="without this project's allocator, which is not built then")
-    p.add_argument("--build", metavar="DIR", default=os.path.join(root, "build"), help="build folder (default build/)")
-    p.add_argument("--no-build", action="store_true", help="use what the build folder holds")
-    p.add_argument("--out", metavar="DIR", help="folder for tables and chart (default bench/ in the build folder)")
-    p.add_argument("--json", metavar="FILE", help="raw results (default: results.json in --out; a complete run of 5 or "
-                   "more repetitions goes to docs/benchmark/results.json)")
-    p.add_argument("--check", action="store_true", help="instructions: exit status 1 if ours is over a limit")
-    p.add_argument("--list", action="store_true", help="names of the workloads and allocators, and ends")
+    p = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = p.add_argument
+    add("what", nargs="?", default="run", choices=COMMANDS, metavar="|".join(COMMANDS))
+    add("file", nargs="?", help="for report: the stored run (default docs/benchmark/results.json)")
+    add("--quick", action="store_true", help="a fifth of the work, 2 repetitions: a first look")
+    add("--only", metavar="REGEX", help="only the workloads whose name matches")
+    add("--reps", type=int, metavar="N", help="repetitions (default 5; 2 with --quick)")
+    add("--scale", type=float, metavar="X", help="amount of work (default 1; 0.2 with --quick)")
+    add("--threads", type=int, metavar="N", help="threads of our workloads (default: processors)")
+    add("--allocators", metavar="A,B", help="only these of " + ",".join(allocators.NAMES))
+    add(
+        "--also",
+        metavar="NAME=LIBRARY",
+        action="append",
+        default=[],
+        help="one more library to preload, such as another build; not counted as a peer",
+    )
+    add("--peers-only", action="store_true", help="without ours, which is not built then")
+    build = os.path.join(root, "build")
+    add("--build", metavar="DIR", default=build, help="build folder (default build/)")
+    add("--no-build", action="store_true", help="use what the build folder holds")
+    add("--out", metavar="DIR", help="for tables and chart (default bench/ in the build folder)")
+    add(
+        "--json",
+        metavar="FILE",
+        help="raw results (default: results.json in --out; a complete run of 5 or more "
+        "repetitions goes to docs/benchmark/results.json)",
+    )
+    add("--check", action="store_true", help="instructions: exit status 1 if ours is over a limit")
+    add("--list", action="store_true", help="names of the workloads and allocators, and ends")
     return p
 
 
@@ -52,8 +68,12 @@ def check_numbers(args):
         args.reps = 2 if args.quick else 5
     if args.scale is None:
         args.scale = 0.2 if args.quick else 1.0
-    for name, value, low, high in (("--reps", args.reps, 1, 1000), ("--scale", args.scale, 0.01, 100),
-                                   ("--threads", args.threads, 1, 256)):
+    ranges = [
+        ("--reps", args.reps, 1, 1000),
+        ("--scale", args.scale, 0.01, 100),
+        ("--threads", args.threads, 1, 256),
+    ]
+    for name, value, low, high in ranges:
         if value is not None and not low <= value <= high:
             raise BenchError("%s %s is out of range; allowed: %s to %s" % (name, value, low, high))
 
@@ -62,44 +82,53 @@ def extra_allocator(text):
     """The allocator that --also describes."""
     name, _, path = text.partition("=")
     if not re.fullmatch(r"[\w.-]+", name) or name in allocators.NAMES or not os.path.isfile(path):
-        raise BenchError("--also '%s': allowed is NAME=LIBRARY with a name of its own and an existing file" % text)
+        raise BenchError("--also '%s': allowed is NAME=LIBRARY, a new name and a file" % text)
     return allocators.Allocator(name, os.path.abspath(path))
 
 
-def chosen_allocators(args):
-    names = args.allocators.split(",") if args.allocators else list(allocators.NAMES)
-    unknown = [name for name in names if name not in allocators.NAMES]
+def check_names(args):
+    """Checks what --allocators, --also and --only name, before anything is built."""
+    args.names = args.allocators.split(",") if args.allocators else list(allocators.NAMES)
+    unknown = [name for name in args.names if name not in allocators.NAMES]
     if unknown:
-        raise BenchError("--allocators: unknown '%s'; allowed: %s" % (unknown[0], ",".join(allocators.NAMES)))
+        allowed = ",".join(allocators.NAMES)
+        raise BenchError("--allocators: unknown '%s'; allowed: %s" % (unknown[0], allowed))
     if args.peers_only:
-        names = [name for name in names if name != allocators.OURS]
-    found, missing = allocators.find(names, args.build)
-    found += [extra_allocator(text) for text in args.also]
+        args.names = [name for name in args.names if name != allocators.OURS]
+    args.extra = [extra_allocator(text) for text in args.also]
+    try:
+        pattern = re.compile(args.only or "")
+    except re.error as error:
+        problem = "--only '%s' is not a regular expression: %s" % (args.only, error)
+        raise BenchError(problem) from error
+    args.rows = [workload for workload in workloads.ALL if pattern.search(workload.name)]
+    if not args.rows:
+        names = ", ".join(workload.name for workload in workloads.ALL)
+        raise BenchError("--only: no workload matches '%s'; there are: %s" % (args.only, names))
+
+
+def chosen_allocators(args):
+    """The allocators to compare and one line for each that is not here."""
+    found, missing = allocators.find(args.names, args.build)
+    found += args.extra
     if not found:
         raise BenchError("none of the chosen allocators is here: " + "; ".join(missing))
-    if allocators.OURS in names and not any(a.name == allocators.OURS for a in found):
+    if allocators.OURS in args.names and not any(a.name == allocators.OURS for a in found):
         raise BenchError("%s; --peers-only compares the others" % missing[-1])
     return found, missing
 
 
 def chosen_workloads(args, context):
     """The workloads to run and one line for each that cannot."""
-    try:
-        pattern = re.compile(args.only or "")
-    except re.error as error:
-        raise BenchError("--only '%s' is not a regular expression: %s" % (args.only, error)) from error
     found, left_out = [], []
-    for workload in workloads.ALL:
-        if pattern.search(workload.name):
-            reason = workload.prepare(context)
-            if reason is None:
-                found.append(workload)
-            else:
-                left_out.append("workload %s left out: %s" % (workload.name, reason))
+    for workload in args.rows:
+        reason = workload.prepare(context)
+        if reason is None:
+            found.append(workload)
+        else:
+            left_out.append("workload %s left out: %s" % (workload.name, reason))
     if not found:
-        names = ", ".join(w.name for w in workloads.ALL)
-        raise BenchError("no workload to run%s; there are: %s"
-                         % (" matches '%s'" % args.only if args.only else "", names))
+        raise BenchError("no workload can run here: " + "; ".join(left_out))
     return found, left_out
 
 
@@ -134,10 +163,16 @@ def results_path(root, args, data):
     """Where the raw data goes: the kept file only for a run that can replace it."""
     if args.json:
         return args.json
-    complete = (data["allocators"] == allocators.NAMES and len(data["results"]) ==
-    len(workloads.ALL) and args.reps >= 5 and args.scale == 1.0 and not args.threads and not
-    os.environ.get("UMF_PROXY")) folder = os.path.join(root, "docs", "benchmark") if complete else
-    args.out return os.path.join(folder, "results.json")
+    complete = (
+        data["allocators"] == allocators.NAMES
+        and len(data["results"]) == len(workloads.ALL)
+        and args.reps >= 5
+        and args.scale == 1.0
+        and not args.threads
+        and not os.environ.get("UMF_PROXY")
+    )
+    folder = os.path.join(root, "docs", "benchmark") if complete else args.out
+    return os.path.join(folder, "results.json")
 
 
 def print_report(data, out):
@@ -153,15 +188,20 @@ def print_report(data, out):
 def command_run(root, args):
     found, left_out = prepare(root, args)
     with tempfile.TemporaryDirectory(prefix="umf-bench-") as scratch:
-        context = workloads.Context(os.path.join(root, "benchmark"), os.path.join(args.build, "benchmark"), scratch,
-                                    args.scale, args.threads)
+        source, programs = os.path.join(root, "benchmark"), os.path.join(args.build, "benchmark")
+        context = workloads.Context(source, programs, scratch, args.scale, args.threads)
         rows, lines = chosen_workloads(args, context)
         for line in filter(None, lines + [session.load_warning()]):
             say(line)
-        data = {"format": FORMAT, "machine": machine.describe(root, [peer[2] for peer in
-        allocators.PEERS]), "allocators": [a.name for a in found], "repetitions": args.reps,
-        "scale": args.scale, "left_out": left_out + lines} data["results"] = session.run(rows,
-        found, args.reps, context)
+        data = {
+            "format": FORMAT,
+            "machine": machine.describe(root, [peer[2] for peer in allocators.PEERS]),
+            "allocators": [a.name for a in found],
+            "repetitions": args.reps,
+            "scale": args.scale,
+            "left_out": left_out + lines,
+        }
+        data["results"] = session.run(rows, found, args.reps, context)
     path = results_path(root, args, data)
     save(path, data)
     written = print_report(data, args.out)
@@ -212,9 +252,21 @@ def main(root, argv):
         return 0
     args.build = os.path.abspath(args.build)
     args.out = os.path.abspath(args.out or os.path.join(args.build, "bench"))
-    commands = {"run": command_run, "instructions": command_instructions, "startup":
-    command_startup, "report": command_report} try: if args.file and args.what != "report": raise
-    BenchError("unexpected argument '%s'; only report takes a file" % args.file) check_numbers(args)
-    return commands[args.what](root, args) except BenchError as error: print("scripts/bench: %s" %
-    error, file=sys.stderr) return 2 except KeyboardInterrupt: print("\nscripts/bench: interrupted",
-    file=sys.stderr) return 130
+    commands = {
+        "run": command_run,
+        "instructions": command_instructions,
+        "startup": command_startup,
+        "report": command_report,
+    }
+    try:
+        if args.file and args.what != "report":
+            raise BenchError("unexpected argument '%s'; only report takes a file" % args.file)
+        check_numbers(args)
+        check_names(args)
+        return commands[args.what](root, args)
+    except BenchError as error:
+        print("scripts/bench: %s" % error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nscripts/bench: interrupted", file=sys.stderr)
+        return 130

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 
 from . import measure, report
-from .allocators import BASE, OURS
+from .allocators import OURS
 from .errors import BenchError
 
 # mode: (what it does, limit for ours)
@@ -63,13 +63,21 @@ def count(programs, library, mode, iterations):
     handle, out = tempfile.mkstemp(prefix="umf-bench-callgrind-")
     os.close(handle)
     try:
-        done = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out,
-                               os.path.join(programs, "instr"), mode, str(iterations)], env=env,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                              timeout=measure.TIMEOUT_S, check=False)
+        tool = ["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out]
+        done = subprocess.run(
+            tool + [os.path.join(programs, "instr"), mode, str(iterations)],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=measure.TIMEOUT_S,
+            check=False,
+        )
         match = re.search(r"Collected : (\d+)", done.stderr)
         if done.returncode != 0 or match is None:
-            raise BenchError("callgrind failed on mode %s with %s: %s" % (mode, library, measure.last_line(done.stderr)))
+            what = (mode, library, measure.last_line(done.stderr))
+            raise BenchError("callgrind failed on mode %s with %s: %s" % what)
         return int(match[1]), program_cost(out, "instr")
     finally:
         os.unlink(out)
@@ -99,13 +107,16 @@ def measure_all(programs, allocators):
 def over_limit(figures):
     """Lines for the modes in which ours needs more than its limit."""
     ours = figures.get(OURS, {})
-    return ["%s: %.1f instructions, limit %d" % (mode, ours[mode], limit)
-            for mode, (_, limit) in MODES.items() if mode in ours and ours[mode] > limit]
+    return [
+        "%s: %.1f instructions, limit %d" % (mode, ours[mode], limit)
+        for mode, (_, limit) in MODES.items()
+        if mode in ours and ours[mode] > limit
+    ]
 
 
 def table(figures):
-    names = [name for name in figures if name != "loop alone"]
-    order = ["loop alone"] + [name for name in names if name == BASE] + [name for name in names if
-    name != BASE] rows = [[name] + ["%.1f" % figures[name][mode] for mode in MODES] for name in
-    order] rows.append(["limit for " + OURS] + [str(limit) for _, limit in MODES.values()]) return
-    report.text_table(["instructions per iteration"] + [what for what, _ in MODES.values()], rows)
+    order = ["loop alone"] + [name for name in figures if name != "loop alone"]
+    rows = [[name] + ["%.1f" % figures[name][mode] for mode in MODES] for name in order]
+    rows.append(["limit for " + OURS] + [str(limit) for _, limit in MODES.values()])
+    header = ["instructions per iteration"] + [what for what, _ in MODES.values()]
+    return report.text_table(header, rows)

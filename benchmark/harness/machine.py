@@ -7,7 +7,21 @@ import shutil
 import subprocess
 import time
 
+from . import allocators
 from .errors import BenchError
+
+
+def run_merged(command):
+    """Runs a command without input; stdout holds all it printed."""
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
 
 
 def first_match(path, pattern):
@@ -20,21 +34,29 @@ def first_match(path, pattern):
 
 
 def package_versions(packages):
+    """{package: version} of those that are installed."""
     if shutil.which("dpkg-query") is None:
         return {}
-    shown = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n"] + packages, capture_output=True, text=True,
-                           check=False).stdout
-    return {line.split()[0]: line.split()[1] for line in shown.splitlines() if len(line.split()) == 2}
+    command = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n"] + packages
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    pairs = [line.split() for line in done.stdout.splitlines()]
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
 def revision(root):
     """The commit that was measured, with a mark when the tree had changes; empty outside git."""
-    def git(*arguments):
-        return subprocess.run(["git", "-C", root] + list(arguments), capture_output=True, text=True, check=False).stdout
     if shutil.which("git") is None:
         return ""
-    commit = git("rev-parse", "--short=12", "HEAD").strip()
-    return commit + "+changes" if commit and git("status", "--porcelain").strip() else commit
+
+    def git(*arguments):
+        command = ["git", "-C", root] + list(arguments)
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    return commit + "+changes" if commit and git("status", "--porcelain") else commit
+
+
+HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage/enabled"
 
 
 def describe(root, packages):
@@ -47,7 +69,7 @@ def describe(root, packages):
         "kernel": platform.release(),
         "system": first_match("/etc/os-release", r"^PRETTY_NAME=(.*)$"),
         "libc": " ".join(platform.libc_ver()),
-        "transparent_huge_pages": first_match("/sys/kernel/mm/transparent_hugepage/enabled", r"\[(\w+)\]"),
+        "transparent_huge_pages": first_match(HUGE_PAGES, r"\[(\w+)\]"),
         "load_average": os.getloadavg()[0],
         "revision": revision(root),
         "umf_proxy": os.environ.get("UMF_PROXY", ""),
@@ -57,41 +79,52 @@ def describe(root, packages):
 
 def run_quietly(command, what):
     """Runs a build step; on failure shows its output and stops."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT, text=True, errors="replace", check=False) if done.returncode != 0:
-    raise BenchError("%s failed (%s):\n%s" % (what, " ".join(command), done.stdout[-4000:]))
+    done = run_merged(command)
+    if done.returncode != 0:
+        shown = (what, " ".join(command), done.stdout[-4000:])
+        raise BenchError("%s failed (%s):\n%s" % shown)
+
+
+TOOLS = ("cmake", "valgrind", "strace", "redis-server", "sqlite3", "gs", "g++")
 
 
 def install_dependencies(root):
-    """Asks scripts/install-deps for what is missing; a failure only means that some columns or rows
-    are left out."""
-    script = os.path.join(root, "scripts", "install-deps")
-    needed = ("cmake", "valgrind", "strace", "redis-server", "sqlite3", "gs", "g++")
-    from . import allocators
+    """Asks scripts/install-deps for what is missing.
+
+    Returns a line when that failed, which only means that some columns or rows are left out.
+    """
     libraries = [peer[1] for peer in allocators.PEERS]
-    if all(shutil.which(tool) for tool in needed) and all(map(allocators.library_path, libraries)):
+    if all(map(shutil.which, TOOLS)) and all(map(allocators.library_path, libraries)):
         return None
+    script = os.path.join(root, "scripts", "install-deps")
     if not os.access(script, os.X_OK):
         return "scripts/install-deps is not there; missing programs are left out"
-    done = subprocess.run([script, "build", "bench"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    done = run_merged([script, "build", "bench"])
     if done.returncode != 0:
         return "scripts/install-deps: " + (done.stdout.strip().splitlines() or ["failed"])[-1]
     return None
 
 
-def build(root, folder, peers_only):
-    """Builds the workloads and, unless `peers_only`, the library; an existing configuration of the
-    folder is kept."""
-    source = os.path.join(root, "benchmark") if peers_only else root
+def check_configured(folder, source):
+    """Refuses a build folder that holds something else than a Release build of `source`."""
     cache = os.path.join(folder, "CMakeCache.txt")
     home = first_match(cache, r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$")
-    if home and os.path.realpath(home) != os.path.realpath(source):
-        raise BenchError("%s was configured for %s, not %s; name another folder with --build" % (folder, home, source))
     kind = first_match(cache, r"^CMAKE_BUILD_TYPE:\w+=(.*)$")
-    if home and kind != "Release":
-        raise BenchError("%s is a build of type '%s'; benchmarks want Release; name another folder with --build"
-                         % (folder, kind))
-    run_quietly(["cmake", "-S", source, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", "-DUMF_BUILD_BENCHMARKS=ON"],
-                "configuring")
+    problem = None
+    if home and os.path.realpath(home) != os.path.realpath(source):
+        problem = "was configured for %s, not %s" % (home, source)
+    elif home and kind != "Release":
+        problem = "is a build of type '%s', not Release" % kind
+    if problem:
+        raise BenchError("%s %s; name another folder with --build" % (folder, problem))
+
+
+def build(root, folder, peers_only):
+    """Builds the workloads and, unless `peers_only`, the library."""
+    source = os.path.join(root, "benchmark") if peers_only else root
+    check_configured(folder, source)
+    options = ["-DCMAKE_BUILD_TYPE=Release"]
+    if not peers_only:
+        options += ["-DUMF_BUILD_BENCHMARKS=ON"]
+    run_quietly(["cmake", "-S", source, "-B", folder] + options, "configuring")
     run_quietly(["cmake", "--build", folder, "--parallel", str(os.cpu_count() or 1)], "building")

@@ -10,7 +10,16 @@ import subprocess
 TIMEOUT_S = 180
 
 # Variables of the caller that would change what is measured.
-FOREIGN_SETTINGS = ("LD_PRELOAD", "UMF_", "MALLOC_", "MIMALLOC_", "TCMALLOC_", "TBB_", "GLIBC_TUNABLES", "PYTHONMALLOC")
+FOREIGN_SETTINGS = (
+    "LD_PRELOAD",
+    "UMF_",
+    "MALLOC_",
+    "MIMALLOC_",
+    "TCMALLOC_",
+    "TBB_",
+    "GLIBC_TUNABLES",
+    "PYTHONMALLOC",
+)
 
 
 @dataclasses.dataclass
@@ -30,8 +39,11 @@ class Sample:
 def clean_environment(extra=None):
     """The environment of measured programs: fixed language, no allocator's settings but UMF_PROXY,
     which is reported."""
-    env = {key: value for key, value in os.environ.items()
-           if key == "UMF_PROXY" or not key.startswith(FOREIGN_SETTINGS)}
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if key == "UMF_PROXY" or not key.startswith(FOREIGN_SETTINGS)
+    }
     env["LC_ALL"] = "C"
     env.update(extra or {})
     return env
@@ -45,15 +57,32 @@ def last_line(text):
 def run(meter, command, library, repeat=1, extra_env=None, cwd=None):
     """Runs `command` `repeat` times with `library` (or None) preloaded and returns the Sample."""
     reading, writing = os.pipe()
-    argv = [meter, str(writing), str(repeat), library or "-"] + command
-    process = subprocess.Popen(argv, pass_fds=[writing], stdin=subprocess.DEVNULL,
-    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-    env=clean_environment(extra_env), cwd=cwd, start_new_session=True) os.close(writing) try:
-    output, errors = process.communicate(timeout=TIMEOUT_S) with os.fdopen(reading) as pipe: fields
-    = pipe.read().split() except subprocess.TimeoutExpired: os.killpg(process.pid, signal.SIGKILL)
-    # the meter and what it started: a session of their own process.communicate() os.close(reading)
-    return Sample(error="no end after %d s" % TIMEOUT_S) if process.returncode != 0 or len(fields)
-    != 6: return Sample(error=last_line(errors) or "the meter failed") wall, user, system, peak,
-    faults, status = (int(field) for field in fields) sample = Sample(wall / 1e9, user / 1e6, system
-    / 1e6, peak, faults, output) if status != 0: sample.error = "exit status %d %s" % (status,
-    last_line(errors)) return sample
+    process = subprocess.Popen(
+        [meter, str(writing), str(repeat), library or "-"] + command,
+        pass_fds=[writing],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=clean_environment(extra_env),
+        cwd=cwd,
+        start_new_session=True,
+    )
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        try:
+            output, errors = process.communicate(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            # the meter and what it started: a session of their own
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return Sample(error="no end after %d s" % TIMEOUT_S)
+        fields = pipe.read().split()
+    if process.returncode != 0 or len(fields) != 6:
+        return Sample(error=last_line(errors) or "the meter failed")
+    wall, user, system, peak, faults, status = (int(field) for field in fields)
+    sample = Sample(wall / 1e9, user / 1e6, system / 1e6, peak, faults, output)
+    if status != 0:
+        sample.error = "exit status %d %s" % (status, last_line(errors))
+    return sample

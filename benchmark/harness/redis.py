@@ -18,10 +18,13 @@ import time
 from . import allocators, measure
 
 START_TIMEOUT_S = 20
-CLIENTS, PIPELINE, KEYS, VALUE_BYTES = "20", "32", "40000", "300"
 REQUESTS = 100000  # per kind of command, at scale 1
-COMMANDS = "set,get,incr,lpush,lrange_100,hset,sadd,zadd"
+KINDS = "set get incr lpush lrange_100 hset sadd zadd".split()
 SLOW = {"lrange_100": 10}  # answers a hundred values: fewer requests
+
+# 20 clients that send 32 requests at a time, 40000 keys, values of 300 bytes.
+LOAD = "redis-benchmark -q -c 20 -P 32 -r 40000 -d 300".split()
+SERVER = "redis-server --port 0 --appendonly no --save".split() + [""]
 
 
 def answers(path):
@@ -51,27 +54,10 @@ def cpu_seconds(pid):
 
 def load(path, scale):
     """Sends the requests; returns an error line or None."""
-    for command in COMMANDS.split(","):
-        requests = str(max(1000, round(REQUESTS * scale / SLOW.get(command, 1))))
+    for kind in KINDS:
+        requests = max(1000, round(REQUESTS * scale / SLOW.get(kind, 1)))
         client = subprocess.run(
-            [
-                "redis-benchmark",
-                "-s",
-                path,
-                "-t",
-                command,
-                "-n",
-                requests,
-                "-c",
-                CLIENTS,
-                "-P",
-                PIPELINE,
-                "-r",
-                KEYS,
-                "-d",
-                VALUE_BYTES,
-                "-q",
-            ],
+            LOAD + ["-s", path, "-t", kind, "-n", str(requests)],
             env=measure.clean_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -81,10 +67,8 @@ def load(path, scale):
             check=False,
         )
         if client.returncode != 0 or "requests per second" not in client.stdout:
-            return "redis-benchmark %s: %s" % (
-                command,
-                measure.last_line(client.stderr or client.stdout),
-            )
+            said = measure.last_line(client.stderr or client.stdout)
+            return "redis-benchmark %s: %s" % (kind, said)
     return None
 
 
@@ -113,26 +97,10 @@ def run(library, scale):
     """Starts a server of its own in a temporary folder, loads it, stops it."""
     folder = tempfile.mkdtemp(prefix="umf-bench-redis-")
     path = os.path.join(folder, "socket")
-    env = measure.clean_environment(
-        {"LD_PRELOAD": library or allocators.library_path("libc.so.6") or ""}
-    )
+    preload = library or allocators.library_path("libc.so.6") or ""
     server = subprocess.Popen(
-        [
-            "redis-server",
-            "--port",
-            "0",
-            "--unixsocket",
-            path,
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-            folder,
-            "--logfile",
-            os.path.join(folder, "log"),
-        ],
-        env=env,
+        SERVER + ["--unixsocket", path, "--dir", folder, "--logfile", os.path.join(folder, "log")],
+        env=measure.clean_environment({"LD_PRELOAD": preload}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -32,12 +32,21 @@ def syscalls(library):
     if shutil.which("strace") is None:
         return None
     with tempfile.NamedTemporaryFile(prefix="umf-bench-strace-") as out:
-        command = ["strace", "-f", "-o", out.name] + (["-E", "LD_PRELOAD=" + library] if library else [])
-        done = subprocess.run(command + [true_program()], env=measure.clean_environment(),
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        check=False) if done.returncode != 0: raise BenchError("strace failed: " +
-        measure.last_line(done.stderr)) with open(out.name, encoding="utf-8", errors="replace") as
-        lines: return sum("(" in line and "resumed>" not in line for line in lines)
+        command = ["strace", "-f", "-o", out.name]
+        if library:
+            command += ["-E", "LD_PRELOAD=" + library]
+        done = subprocess.run(
+            command + [true_program()],
+            env=measure.clean_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BenchError("strace failed: " + measure.last_line(done.stderr))
+        with open(out.name, encoding="utf-8", errors="replace") as lines:
+            return sum("(" in line and "resumed>" not in line for line in lines)
 
 
 def batch(meter, library):
@@ -59,24 +68,34 @@ def measure_all(programs, allocators):
     for turn in range(RUNS // BATCH):
         for i in rotated(list(range(len(contestants))), turn):
             samples[i].append(batch(meter, contestants[i]))
-    figures = {}
-    for i, name in enumerate(names):
-        figures[name] = {
-            "ratio": statistics.median(s.seconds / base.seconds for s, base in zip(samples[i],
-            samples[0])), "ms": statistics.median(s.seconds for s in samples[i]) / BATCH * 1000,
-            "syscalls": syscalls(contestants[i]), "faults": statistics.median(s.minor_faults for s
-            in samples[i]) / BATCH, "peak_kib": statistics.median(s.peak_kib for s in samples[i]),
-        }
-    return figures
+    return {
+        name: summary(library, mine, samples[0])
+        for name, library, mine in zip(names, contestants, samples)
+    }
+
+
+def summary(library, samples, base):
+    """The figures of one allocator; `base` are the samples without preload, round by round."""
+    ratios = [sample.seconds / without.seconds for sample, without in zip(samples, base)]
+    return {
+        "ratio": statistics.median(ratios),
+        "ms": statistics.median(s.seconds for s in samples) / BATCH * 1000,
+        "syscalls": syscalls(library),
+        "faults": statistics.median(s.minor_faults for s in samples) / BATCH,
+        "peak_kib": statistics.median(s.peak_kib for s in samples),
+    }
+
+
+HEADER = ["true x %d" % RUNS, "time ratio", "ms", "extra syscalls", "extra page faults", "peak KiB"]
+GOAL = "goal for umf: time ratio <= %.2f, fewer than %d extra syscalls" % (RATIO_GOAL, SYSCALL_GOAL)
 
 
 def table(figures):
     base = figures["no preload"]
     rows = []
     for name, f in figures.items():
-        extra = "-" if f["syscalls"] is None else "%+d" % (f["syscalls"] - base["syscalls"])
-        rows.append([name, "%.3f" % f["ratio"], "%.3f" % f["ms"], extra, "%+.0f" % (f["faults"] -
-        base["faults"]), "%d" % f["peak_kib"]])
-    header = ["true x %d" % RUNS, "time ratio", "ms per run", "extra syscalls", "extra page faults", "peak KiB"]
-    goals = ["", "goal for umf: time ratio <= %.2f, fewer than %d extra syscalls" % (RATIO_GOAL, SYSCALL_GOAL)]
-    return "\n".join([report.text_table(header, rows)] + goals)
+        calls = "-" if f["syscalls"] is None else "%+d" % (f["syscalls"] - base["syscalls"])
+        faults = "%+.0f" % (f["faults"] - base["faults"])
+        row = [name, "%.3f" % f["ratio"], "%.3f" % f["ms"], calls, faults, "%d" % f["peak_kib"]]
+        rows.append(row)
+    return "\n".join([report.text_table(HEADER, rows), "", GOAL])

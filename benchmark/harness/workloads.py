@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The list of workloads: our own C programs and the real programs, each with the command that runs
-it.
+"""The list of workloads: our own C programs and the real programs, each with its command.
 
-A workload is prepared once (`prepare` writes inputs and returns None or the reason why it cannot run here) and run once per
-allocator and repetition (`run` returns a measure.Sample). Adding a program to the comparison is adding a line to one of the
-two lists at the end.
+A workload is prepared once (`prepare` writes inputs and returns None or the reason why it cannot
+run here) and run once per allocator and repetition (`run` returns a measure.Sample). To add a
+program to the comparison, add a line to one of the two lists at the end.
 """
 import dataclasses
 import importlib.util
@@ -21,7 +20,7 @@ from . import measure, redis
 class Context:
     """Where things are and how much work is wanted."""
 
-    source: str   # benchmark/ of the source tree
+    source: str  # benchmark/ of the source tree
     programs: str  # folder of the built C programs
     scratch: str  # folder for generated inputs
     scale: float
@@ -63,8 +62,9 @@ class OwnProgram(Workload):
         threads = str(context.threads or max(2, os.cpu_count() or 2))
         scale = max(0.01, context.scale * self.part) if self.repeat == 1 else self.part
         repeat = max(1, round(self.repeat * context.scale)) if self.repeat > 1 else 1
-        command = [os.path.join(context.programs, self.program), self.first_argument or threads,
-        "%.5f" % scale] return measure.run(context.meter, command, library, repeat)
+        program = os.path.join(context.programs, self.program)
+        command = [program, self.first_argument or threads, "%.5f" % scale]
+        return measure.run(context.meter, command, library, repeat)
 
 
 @dataclasses.dataclass
@@ -84,7 +84,8 @@ class RealProgram(Workload):
         return None
 
     def run(self, context, library):
-        return measure.run(context.meter, self.command, library, extra_env=self.environment, cwd=context.scratch)
+        env = self.environment
+        return measure.run(context.meter, self.command, library, extra_env=env, cwd=context.scratch)
 
 
 class Redis(Workload):
@@ -107,9 +108,10 @@ def scaled(context, amount, least=1):
 
 
 def build_python(context):
-    # The distribution's own interpreter: a version manager's wrapper script would be measured
-    # instead.
-    python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else os.path.realpath(sys.executable)
+    # The distribution's own interpreter: a version manager's wrapper would be measured instead.
+    python = "/usr/bin/python3"
+    if not os.path.exists(python):
+        python = os.path.realpath(sys.executable)
     command = [python, "-S", "-B", source_file(context, "python_mix.py"), "%.3f" % context.scale]
     return command, {"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"}
 
@@ -124,22 +126,25 @@ def build_sqlite(context):
 
 
 def build_gs(context):
-    return ["gs", "-q", "-dNOPAUSE", "-dBATCH", "-dSAFER", "-dPAGES=%d" % scaled(context, 24), "-sDEVICE=ppmraw", "-r100",
-            "-o", "/dev/null", source_file(context, "pages.ps")], {}
+    command = "gs -q -dNOPAUSE -dBATCH -dSAFER -sDEVICE=ppmraw -r100".split()
+    command += ["-dPAGES=%d" % scaled(context, 24), "-o", "/dev/null"]
+    return command + [source_file(context, "pages.ps")], {}
 
 
 def compiler_proper():
     """The C++ compiler's own binary, without the driver; None when there is none."""
-    for driver in ("g++", "g++-12", "c++"):
-        if shutil.which(driver):
-            path = subprocess.run([driver, "-print-prog-name=cc1plus"], capture_output=True,
-            text=True, check=False).stdout.strip() if os.path.isabs(path) and os.access(path,
-            os.X_OK): return path
+    for driver in filter(shutil.which, ("g++", "g++-12", "c++")):
+        command = [driver, "-print-prog-name=cc1plus"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        path = done.stdout.strip()
+        if os.path.isabs(path) and os.access(path, os.X_OK):
+            return path
     return None
 
 
 def build_compiler(context):
-    spec = importlib.util.spec_from_file_location("generate_cxx", source_file(context, "generate_cxx.py"))
+    source = source_file(context, "generate_cxx.py")
+    spec = importlib.util.spec_from_file_location("generate_cxx", source)
     generator = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generator)
     path = os.path.join(context.scratch, "units.cc")
@@ -155,16 +160,21 @@ class Compiler(RealProgram):
         return super().prepare(context)
 
 
-OWN = [OwnProgram(name, "own", program=name) for name in (
-    "server_churn", "producer_consumer", "random_lifetimes", "thread_churn", "cache_scratch", "cache_thrash", "trees",
-    "numbers", "strings", "batches", "growth", "big_blocks", "phases")] + [
-        OwnProgram("small_process", "own", program="small_process", first_argument="2048"),
-        OwnProgram("tiny_commands", "own", program="small_process", first_argument="512", repeat=250, part=0.002)]
+# Programs that take a thread count and a scale and need nothing else.
+PLAIN = """server_churn producer_consumer random_lifetimes thread_churn cache_scratch cache_thrash
+trees numbers strings batches growth big_blocks phases""".split()
 
-REAL = [RealProgram("python3", "real", build=build_python),
-        Redis("redis", "real"),
-        RealProgram("sqlite3", "real", "sqlite3", build_sqlite),
-        RealProgram("gs", "real", "gs", build_gs),
-        Compiler("cc1plus", "real", build=build_compiler)]
+OWN = [OwnProgram(name, "own", program=name) for name in PLAIN] + [
+    OwnProgram("small_process", "own", "small_process", "2048"),
+    OwnProgram("tiny_commands", "own", "small_process", "512", repeat=250, part=0.002),
+]
+
+REAL = [
+    RealProgram("python3", "real", build=build_python),
+    Redis("redis", "real"),
+    RealProgram("sqlite3", "real", "sqlite3", build_sqlite),
+    RealProgram("gs", "real", "gs", build_gs),
+    Compiler("cc1plus", "real", build=build_compiler),
+]
 
 ALL = OWN + REAL

@@ -104,26 +104,27 @@ static void case_realloc_interior(void) {
 static const struct bad_case {
     const char *name;
     void (*run)(void);
+    int may_fault; /* no user address: telling would cost every free a comparison */
 } cases[] = {
-    {"double_large", case_double_large},
-    {"double_middle", case_double_middle},
-    {"double_aligned", case_double_aligned},
-    {"interior_large", case_interior_large},
-    {"interior_page", case_interior_page},
-    {"interior_end", case_interior_end},
-    {"interior_aligned", case_interior_aligned},
-    {"stack", case_stack},
-    {"static", case_static},
-    {"code", case_code},
-    {"mapping", case_mapping},
-    {"one", case_one},
-    {"page_zero", case_page_zero},
-    {"top_of_user", case_top_of_user},
-    {"not_canonical", case_not_canonical},
-    {"kernel", case_kernel},
-    {"realloc_stack", case_realloc_stack},
-    {"realloc_mapping", case_realloc_mapping},
-    {"realloc_interior", case_realloc_interior},
+    {"double_large", case_double_large, 0},
+    {"double_middle", case_double_middle, 0},
+    {"double_aligned", case_double_aligned, 0},
+    {"interior_large", case_interior_large, 0},
+    {"interior_page", case_interior_page, 0},
+    {"interior_end", case_interior_end, 0},
+    {"interior_aligned", case_interior_aligned, 0},
+    {"stack", case_stack, 0},
+    {"static", case_static, 0},
+    {"code", case_code, 0},
+    {"mapping", case_mapping, 0},
+    {"one", case_one, 0},
+    {"page_zero", case_page_zero, 0},
+    {"top_of_user", case_top_of_user, 0},
+    {"not_canonical", case_not_canonical, 1},
+    {"kernel", case_kernel, 1},
+    {"realloc_stack", case_realloc_stack, 0},
+    {"realloc_mapping", case_realloc_mapping, 0},
+    {"realloc_interior", case_realloc_interior, 0},
 };
 enum { CASES = sizeof(cases) / sizeof(cases[0]) };
 
@@ -164,6 +165,9 @@ int main(int argc, char **argv) {
     for (int i = 0; i < CASES; i++) {
         char *child[] = {argv[0], (char *)cases[i].name, NULL};
         child_run(child, "UMF_PROXY", NULL, &result);
+        if (cases[i].may_fault && child_killed(&result, SIGSEGV)) {
+            continue;
+        }
         CHECK_MSG(child_killed(&result, SIGABRT), "%s: status 0x%x, not SIGABRT; '%s'",
                   cases[i].name, result.status, result.err);
         check_message(&result, cases[i].name);

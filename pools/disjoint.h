@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * Disjoint pool: data, and the functions between its files. How the pieces fit:
+ *
+ *   pool ──► buckets   one per block size; know all slabs of that size, keep spare empty ones
+ *     └────► shards    one per running thread, as far as there are enough; own slabs, serve from them
+ *                 └──► slabs   one provider allocation each, cut into chunks; a bitmap says which are taken
+ *
+ * Pooled memory is never touched: descriptors live elsewhere, free chunks are not linked through themselves.
+ *
+ * A chunk is taken (bit set) or free. Of each bucket a shard may have one chunk in its *hot slot*: it is taken as
+ * far as its slab is concerned, but in nobody's hands. Hot slots are filled and emptied by single atomic operations,
+ * without a lock: that is the fast path of malloc and free. Everything else happens under the lock of the shard.
+ *
+ * The hot slot must not be visible in the order of addresses, nor in what is kept or returned. A freed chunk may
+ * go there only if it would be the next one handed out anyway, and if freeing it does not empty its slab. Both
+ * are one test: its offset lies below the slab's `hot_span`, see slab_refresh(). Whoever wants exact figures empties the
+ * hot slots first.
+ *
+ * An empty slab is kept or returned. A shard *holds* one kept slab of each bucket, in its list of usable slabs; others
+ * wait in the bucket, for any shard. A held slab is not un-held at once when a chunk of it is taken (unless the pool
+ * counts slabs or shares limits), so that a lone block that comes and goes does not change any shared count; this is
+ * settled before the next decision about an empty slab.
+ *
+ * Locks: pool, then shard, then bucket; never two of a kind, and none while the provider works.
+ */
+#ifndef UMF_POOLS_DISJOINT_H
+#define UMF_POOLS_DISJOINT_H
+
+#include <umf/pools/pool_disjoint.h>
+
+#include "core/fork.h"
+#include "core/map.h"
+
+enum {
+    DISJOINT_BUCKETS_MAX = 64,
+    DISJOINT_SHARDS_MAX = 32,
+    DISJOINT_NAME_MAX = 63,
+    DISJOINT_LOOKUP_SHIFT = 11, /* look-up table of 2048 entries */
+    DISJOINT_PAGE_SHIFT = 12,   /* granularity of the look-up table */
+};
+/* Size of the last bucket. */
+#define DISJOINT_SIZE_MAX ((size_t)1 << 31)
+
+/* Slot of the core state: `next_id` deals shard numbers to threads. */
+enum { CORE_SLOT_DISJOINT = 1 };
+
+typedef struct disjoint_settings {
+    size_t slab_min_size, max_poolable_size, capacity;
+    size_t min_bucket_size; /* 0: the provider's cache line size */
+    int trace;
+    struct umf_disjoint_pool_shared_limits_t *limits; /* or NULL; referenced */
+    char name[DISJOINT_NAME_MAX + 1];
+} disjoint_settings_t;
+
+/* Descriptors are reused only within their bucket, so that a racing reader always sees a range that is or was right. */
+typedef struct disjoint_slab {
+    _Atomic(uintptr_t) base;     /* 0: a spare descriptor */
+    _Atomic(uintptr_t) hot_span; /* offsets below may go to the hot slot; <= bytes of the slab */
+    uint64_t magic;              /* of the bucket; constant */
+    _Atomic(struct disjoint_shard *) shard; /* owner; NULL: waits in the bucket, or spare. Changes only when empty */
+    uint32_t bucket;             /* index; constant */
+    bool listed;                 /* in the shard's list: has free chunks */
+    bool held;                   /* counted as pooled, kept by its shard */
+    _Atomic(size_t) used;        /* taken chunks; written under the shard's lock */
+    size_t low;                  /* no chunk below is free */
+    struct disjoint_slab *next, *prev; /* list of the shard; next also: shared and spare lists of the bucket */
+    struct disjoint_slab *all_next, *all_prev; /* all slabs of the bucket; under its lock */
+    struct disjoint_pool *pool;
+    uint64_t *full;   /* one bit for each word of `taken`: all its chunks are taken */
+    uint64_t taken[]; /* one bit for each chunk */
+} disjoint_slab_t;
+
+typedef struct disjoint_bucket {
+    _Alignas(64) umf_lock_t lock;
+    uint32_t index;
+    /* Constant after creation. */
+    size_t size, slab_bytes;
+    size_t chunks; /* of a slab */
+    size_t limit;  /* empty slabs kept */
+    uint64_t magic; /* see disjoint_chunk_of() */
+    size_t desc_bytes;
+    /* Under the lock. */
+    disjoint_slab_t *all, *shared, *spare;
+    size_t slabs, pooled; /* pooled: held by shards or in `shared` */
+    size_t max_in_use, max_in_pool;
+    _Atomic(size_t) alloc_num, alloc_pool_num, free_num;
+} disjoint_bucket_t;
+
+typedef struct disjoint_shard {
+    _Atomic(void *) hot[DISJOINT_BUCKETS_MAX];
+    umf_lock_t lock;
+    uint32_t number; /* of the threads that it serves first */
+    disjoint_slab_t *list[DISJOINT_BUCKETS_MAX]; /* slabs with free chunks; the head is used first */
+    disjoint_slab_t *held[DISJOINT_BUCKETS_MAX]; /* kept slab, also in the list; its count may lag, see above */
+} disjoint_shard_t;
+
+typedef struct disjoint_pool {
+    size_t fast_max;       /* larger requests take the slow path; 0: all of them */
+    uint8_t bucket_of[64]; /* see disjoint_bucket_of() */
+    _Atomic(disjoint_shard_t *) shard[DISJOINT_SHARDS_MAX + 1]; /* by thread number; not yet made: the first one */
+    _Atomic(disjoint_slab_t *) *lookup; /* slabs by page; a cache of what the map knows */
+
+    disjoint_settings_t settings; /* constant after post_initialize */
+    bool ready;                   /* post_initialize has run */
+    bool lazy;                    /* held slabs may be counted late */
+    bool own_wrapper;             /* `provider` was made here: the pool runs without tracking */
+    umf_memory_provider_handle_t provider; /* tracking wrapper in any case */
+    umf_memory_provider_handle_t upstream; /* what it wraps */
+    umf_memory_pool_handle_t handle;       /* of the wrapper; NULL: hidden */
+    size_t provider_page;                  /* alignment that every slab has; 0: unknown */
+    size_t poolable_max;                   /* largest request for a bucket */
+    uint32_t bucket_count;
+    disjoint_bucket_t *bucket;
+    umf_lock_t lock; /* creation of shards */
+    fork_node_t fork_node;
+} disjoint_pool_t;
+
+/* Outcome of this thread's last failed allocation. */
+extern UMF_TLS umf_result_t disjoint_last_error;
+/* This thread's shard number; 0: none yet. */
+extern UMF_TLS uint32_t disjoint_thread;
+
+/* ---- arithmetic ---- */
+
+/* Index of the bucket for a request of 1..2^31 bytes: bucket sizes are 2^k or 3 * 2^k, so the position of the highest bit
+ * of size-1 and the bit below it decide. */
+UMF_INLINE unsigned disjoint_bucket_of(const disjoint_pool_t *pool, size_t size) {
+    uint32_t top = (uint32_t)(size - 1) | 3;
+    uint32_t high = 31u - (uint32_t)__builtin_clz(top);
+    return pool->bucket_of[2 * high + (top >> (high - 1))];
+}
+
+/* True when offset is a multiple of the chunk size that magic was made for. With magic = floor((2^64 - 1) / size) + 1 this
+ * is exact for offsets and sizes below 2^32 (Lemire, Kaser, Kurz: Faster remainder by direct computation). 0: never. */
+UMF_INLINE bool disjoint_is_multiple(uintptr_t offset, uint64_t magic) {
+    return offset * magic < magic;
+}
+
+/* Number of the chunk that an offset lies in. */
+UMF_INLINE size_t disjoint_chunk_of(const disjoint_bucket_t *bucket, uintptr_t offset) {
+    return likely(bucket->magic != 0) ? (size_t)(((unsigned __int128)offset * bucket->magic) >> 64)
+                                      : offset / bucket->size;
+}
+
+UMF_INLINE _Atomic(disjoint_slab_t *) *disjoint_lookup_entry(const disjoint_pool_t *pool,
+                                                             const void *ptr) {
+    return &pool->lookup[((uintptr_t)ptr >> DISJOINT_PAGE_SHIFT) &
+                         (((size_t)1 << DISJOINT_LOOKUP_SHIFT) - 1)];
+}
+
+/* ---- disjoint_buckets.c ---- */
+
+/* Fills in buckets and tables from the settings. */
+umf_result_t disjoint_buckets_create(disjoint_pool_t *pool);
+/* Frees the buckets and their descriptors; slabs must be gone. */
+void disjoint_buckets_destroy(disjoint_pool_t *pool);
+
+/* ---- disjoint_slab.c ---- */
+
+/* A new slab, in no list; NULL: no memory. Calls the provider. */
+disjoint_slab_t *disjoint_slab_create(disjoint_pool_t *pool, disjoint_bucket_t *bucket);
+/* Returns slabs that are in no list, linked by `next`, to the provider. A slab that it does not take back waits in its bucket.
+ * Number of slabs taken back. */
+size_t disjoint_slab_return(disjoint_pool_t *pool, disjoint_slab_t *slabs);
+/* Takes an empty slab out of its bucket's accounts; bucket lock held. */
+void disjoint_slab_leave(disjoint_bucket_t *bucket, disjoint_slab_t *slab);
+/* Counts an empty slab as kept; false: the shared limits forbid it. Bucket lock held. */
+bool disjoint_slab_keep(disjoint_pool_t *pool, disjoint_bucket_t *bucket);
+/* Undoes it. Bucket lock held. */
+void disjoint_slab_unkeep(disjoint_pool_t *pool, disjoint_bucket_t *bucket);
+/* Takes the lowest free chunk; there is one. */
+void *disjoint_slab_take(disjoint_slab_t *slab, const disjoint_bucket_t *bucket);
+/* False: it was free already. */
+bool disjoint_slab_put(disjoint_slab_t *slab, size_t chunk);
+/* The slab of this pool that ptr lies in, or NULL. */
+disjoint_slab_t *disjoint_slab_find(disjoint_pool_t *pool, const void *ptr);
+/* Returns all slabs at the end of the pool. First error of the provider. */
+umf_result_t disjoint_slab_return_all(disjoint_pool_t *pool);
+/* The region of an allocation of this pool that begins at ptr, or NULL. */
+map_region_t *disjoint_region_find(const disjoint_pool_t *pool, const void *ptr);
+
+/* ---- disjoint_shard.c ---- */
+
+umf_result_t disjoint_shards_create(disjoint_pool_t *pool);
+void disjoint_shards_destroy(disjoint_pool_t *pool);
+/* A chunk of a bucket; NULL: out of memory. */
+void *disjoint_shard_alloc(disjoint_pool_t *pool, unsigned index);
+/* Frees a chunk through any pointer into it. INVALID_ARGUMENT: it is free already. */
+umf_result_t disjoint_shard_free(disjoint_pool_t *pool, disjoint_slab_t *slab, const void *ptr);
+/* Returns empty slabs, small buckets first, after leaving out whole ones worth `keep` bytes. Number returned. */
+size_t disjoint_shard_trim(disjoint_pool_t *pool, size_t keep);
+/* Empties hot slots and settles held slabs, so that the counts of one bucket are exact. */
+void disjoint_shard_sync(disjoint_pool_t *pool, unsigned index);
+
+/* ---- disjoint_limits.c ---- */
+
+struct umf_disjoint_pool_shared_limits_t *
+disjoint_limits_reference(struct umf_disjoint_pool_shared_limits_t *limits);
+void disjoint_limits_release(struct umf_disjoint_pool_shared_limits_t *limits);
+/* Books bytes; false: more than there are. NULL limits: always true. */
+bool disjoint_limits_take(struct umf_disjoint_pool_shared_limits_t *limits, size_t bytes);
+void disjoint_limits_give(struct umf_disjoint_pool_shared_limits_t *limits, size_t bytes);
+
+/* ---- disjoint_ctl.c ---- */
+
+umf_result_t disjoint_ctl(void *priv, umf_ctl_query_source_t source, const char *name, void *arg,
+                          size_t size, umf_ctl_query_type_t query_type, va_list args);
+/* Table of all buckets, at debug level. */
+void disjoint_log_summary(disjoint_pool_t *pool);
+
+/* ---- pool_disjoint.c ---- */
+
+/* The second step of creation, by the CTL node post_initialize. */
+umf_result_t disjoint_post_initialize(disjoint_pool_t *pool);
+
+#endif /* UMF_POOLS_DISJOINT_H */
