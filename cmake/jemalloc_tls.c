@@ -28,8 +28,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char SYMBOL_WORD[] = "umf_jemalloc_tsd_offset";        /* thread-local; defined elsewhere */
-static const char SYMBOL_IMAGE_END[] = "umf_jemalloc_tsd_image_end"; /* behind the image; defined here */
+static const char SYMBOL_WORD[] = "umf_jemalloc_tsd_offset"; /* thread-local; defined elsewhere */
+static const char SYMBOL_IMAGE_END[] =
+    "umf_jemalloc_tsd_image_end"; /* behind the image; defined here */
 static const char SYMBOL_THUNKS[] = "umf_jemalloc_tls_thunks";
 static const char SECTION_IMAGE[] = ".rodata.umf_jemalloc_tsd";
 static const char SECTION_THUNKS[] = ".text.umf_jemalloc_tls";
@@ -208,7 +209,8 @@ static void thunk_relocation(additions_t *added, size_t at, uint32_t symbol, uin
 /* mov word@gottpoff(%rip), %reg; mov %fs:(%reg), %reg */
 static void thunk_load(additions_t *added, unsigned reg) {
     uint8_t high = reg >> 3, low = reg & 7;
-    const uint8_t load_got[] = {0x48 | (uint8_t)(high << 2), 0x8b, (uint8_t)(low << 3 | 5), 0, 0, 0, 0};
+    const uint8_t load_got[] = {
+        0x48 | (uint8_t)(high << 2), 0x8b, (uint8_t)(low << 3 | 5), 0, 0, 0, 0};
     append(&added->thunks, load_got, sizeof(load_got));
     thunk_relocation(added, added->thunks.size - 4, added->word_symbol, R_X86_64_GOTTPOFF, -4);
     // ModRM 01: with a displacement of 0, which the encodings of rbp and r13 need; rsp and r12 need a SIB byte as well
@@ -223,23 +225,25 @@ static void thunk_load(additions_t *added, unsigned reg) {
 
 /* Adds the distance to %reg with the help of another register; the red zone below the stack stays untouched. */
 static void thunk_add(additions_t *added, unsigned reg) {
-    uint8_t helper = reg == 0 ? 1 : 0; // rcx : rax
+    uint8_t helper = reg == 0 ? 1 : 0;                                  // rcx : rax
     static const uint8_t stack_down[] = {0x48, 0x8d, 0x64, 0x24, 0x80}; // lea -128(%rsp), %rsp
     append(&added->thunks, stack_down, sizeof(stack_down));
     append(&added->thunks, &(uint8_t){0x50 | helper}, 1); // push
     thunk_load(added, helper);
     const uint8_t add[] = {0x48 | (uint8_t)(reg >> 3), 0x01,
-                           (uint8_t)(0xc0 | helper << 3 | (reg & 7)),
-                           0x58 | helper /* pop */};
+                           (uint8_t)(0xc0 | helper << 3 | (reg & 7)), 0x58 | helper /* pop */};
     append(&added->thunks, add, sizeof(add));
-    static const uint8_t stack_up[] = {0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0}; // lea 128(%rsp), %rsp
+    static const uint8_t stack_up[] = {0x48, 0x8d, 0xa4, 0x24,
+                                       0x80, 0,    0,    0}; // lea 128(%rsp), %rsp
     append(&added->thunks, stack_up, sizeof(stack_up));
 }
 
 /* Replaces one access. */
-static void access_rewrite(const object_t *object, size_t code, Elf64_Rela *rela, additions_t *added) {
+static void access_rewrite(const object_t *object, size_t code, Elf64_Rela *rela,
+                           additions_t *added) {
     const Elf64_Shdr *section = &object->section[code];
-    if (rela->r_offset < ACCESS_HEAD || rela->r_offset + 4 > section->sh_size || rela->r_addend != -4) {
+    if (rela->r_offset < ACCESS_HEAD || rela->r_offset + 4 > section->sh_size ||
+        rela->r_addend != -4) {
         fail("an access lies outside of its section");
     }
     uint8_t *head = object->data + section->sh_offset + rela->r_offset - ACCESS_HEAD;
@@ -255,8 +259,9 @@ static void access_rewrite(const object_t *object, size_t code, Elf64_Rela *rela
     (is_mov ? thunk_load : thunk_add)(added, reg);
     static const uint8_t jump[] = {0xe9, 0, 0, 0, 0};
     append(&added->thunks, jump, sizeof(jump));
-    thunk_relocation(added, added->thunks.size - 4, object_section_symbol(object, code), R_X86_64_PC32,
-                     (int64_t)rela->r_offset /* the byte behind the access is 4 on, the jump's end too */);
+    thunk_relocation(
+        added, added->thunks.size - 4, object_section_symbol(object, code), R_X86_64_PC32,
+        (int64_t)rela->r_offset /* the byte behind the access is 4 on, the jump's end too */);
 
     static const uint8_t site[ACCESS_BYTES] = {0xe9, 0, 0, 0, 0, 0x66, 0x90}; // jmp; 2-byte nop
     memcpy(head, site, sizeof(site));
@@ -331,8 +336,8 @@ static buffer_t section_copy(const object_t *object, const Elf64_Shdr *section) 
 
 /* Places `content` at the end of the file and makes `section` say so. */
 static void section_place(buffer_t *file, Elf64_Shdr *section, const buffer_t *content) {
-    section->sh_offset =
-        append_aligned(file, content->data, content->size, section->sh_addralign > 0 ? section->sh_addralign : 1);
+    section->sh_offset = append_aligned(file, content->data, content->size,
+                                        section->sh_addralign > 0 ? section->sh_addralign : 1);
     section->sh_size = content->size;
 }
 
@@ -363,13 +368,14 @@ static buffer_t object_rewrite(object_t *object) {
                                          .sh_type = SHT_PROGBITS,
                                          .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
                                          .sh_addralign = 16};
-    section[old_sections + 1] = (Elf64_Shdr){.sh_name = append_string(&name_text, SECTION_THUNKS_RELA),
-                                             .sh_type = SHT_RELA,
-                                             .sh_flags = SHF_INFO_LINK,
-                                             .sh_link = (uint32_t)symtab,
-                                             .sh_info = (uint32_t)old_sections,
-                                             .sh_addralign = 8,
-                                             .sh_entsize = sizeof(Elf64_Rela)};
+    section[old_sections + 1] =
+        (Elf64_Shdr){.sh_name = append_string(&name_text, SECTION_THUNKS_RELA),
+                     .sh_type = SHT_RELA,
+                     .sh_flags = SHF_INFO_LINK,
+                     .sh_link = (uint32_t)symtab,
+                     .sh_info = (uint32_t)old_sections,
+                     .sh_addralign = 8,
+                     .sh_entsize = sizeof(Elf64_Rela)};
     buffer_t file = {NULL, 0};
     append(&file, object->data, object->size);
     section_place(&file, &section[symtab], &symbols);

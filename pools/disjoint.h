@@ -58,6 +58,7 @@ typedef struct disjoint_slab {
     _Atomic(uintptr_t) base;     /* 0: a spare descriptor */
     _Atomic(uintptr_t) hot_span; /* offsets below may go to the hot slot; <= bytes of the slab */
     uint64_t magic;              /* of the bucket; constant */
+    _Atomic(_Atomic(void *) *) hot; /* hot slot of the owner; only used after a look at hot_span */
     _Atomic(struct disjoint_shard *) shard; /* owner; NULL: waits in the bucket, or spare. Changes only when empty */
     uint32_t bucket;             /* index; constant */
     bool listed;                 /* in the shard's list: has free chunks */
@@ -96,10 +97,10 @@ typedef struct disjoint_shard {
 } disjoint_shard_t;
 
 typedef struct disjoint_pool {
+    _Atomic(disjoint_shard_t *) shard[DISJOINT_SHARDS_MAX + 1]; /* by thread number; not yet made: the first one */
     size_t fast_max;       /* larger requests take the slow path; 0: all of them */
     uint8_t bucket_of[64]; /* see disjoint_bucket_of() */
-    _Atomic(disjoint_shard_t *) shard[DISJOINT_SHARDS_MAX + 1]; /* by thread number; not yet made: the first one */
-    _Atomic(disjoint_slab_t *) *lookup; /* slabs by page; a cache of what the map knows */
+    _Atomic(disjoint_slab_t *) *lookup; /* slabs by page, or disjoint_slab_none; a cache of what the map knows */
 
     disjoint_settings_t settings; /* constant after post_initialize */
     bool ready;                   /* post_initialize has run */
@@ -127,8 +128,8 @@ extern UMF_TLS uint32_t disjoint_thread;
  * of size-1 and the bit below it decide. */
 UMF_INLINE unsigned disjoint_bucket_of(const disjoint_pool_t *pool, size_t size) {
     uint32_t top = (uint32_t)(size - 1) | 3;
-    uint32_t high = 31u - (uint32_t)__builtin_clz(top);
-    return pool->bucket_of[2 * high + (top >> (high - 1))];
+    uint32_t high = 31u ^ (uint32_t)__builtin_clz(top); // xor: compilers make one instruction of it
+    return pool->bucket_of[2 * high + (2 * top >> high)]; // the two highest bits are 2 or 3
 }
 
 /* True when offset is a multiple of the chunk size that magic was made for. With magic = floor((2^64 - 1) / size) + 1 this
@@ -157,6 +158,12 @@ umf_result_t disjoint_buckets_create(disjoint_pool_t *pool);
 void disjoint_buckets_destroy(disjoint_pool_t *pool);
 
 /* ---- disjoint_slab.c ---- */
+
+/* No address lies in it. */
+extern const disjoint_slab_t disjoint_slab_none;
+/* The look-up table of a pool; false: no memory. */
+bool disjoint_lookup_create(disjoint_pool_t *pool);
+void disjoint_lookup_destroy(disjoint_pool_t *pool);
 
 /* A new slab, in no list; NULL: no memory. Calls the provider. */
 disjoint_slab_t *disjoint_slab_create(disjoint_pool_t *pool, disjoint_bucket_t *bucket);

@@ -256,7 +256,8 @@ static void shard_cool(disjoint_pool_t *pool, disjoint_shard_t *shard, unsigned 
 /* ---- malloc ------------------------------------------------------------------------------------ */
 
 static void shard_own(const disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
-    store_release(&slab->shard, shard); // pairs with load_acquire in free
+    store_relaxed(&slab->hot, &shard->hot[slab->bucket]);
+    store_release(&slab->shard, shard); // pairs with load_acquire in shard_lock_owner
     list_push(pool, shard, slab);
 }
 

@@ -57,6 +57,21 @@ bool disjoint_slab_put(disjoint_slab_t *slab, size_t chunk) {
 
 /* ---- from an address to its slab --------------------------------------------------------------- */
 
+const disjoint_slab_t disjoint_slab_none; // zero: base 0, no offset may go to a hot slot
+
+bool disjoint_lookup_create(disjoint_pool_t *pool) {
+    pool->lookup = base_alloc(sizeof(*pool->lookup) << DISJOINT_LOOKUP_SHIFT);
+    for (size_t i = 0; pool->lookup != NULL && i < (size_t)1 << DISJOINT_LOOKUP_SHIFT; i++) {
+        store_relaxed(&pool->lookup[i], (disjoint_slab_t *)&disjoint_slab_none);
+    }
+    return pool->lookup != NULL;
+}
+
+void disjoint_lookup_destroy(disjoint_pool_t *pool) {
+    base_free(pool->lookup, sizeof(*pool->lookup) << DISJOINT_LOOKUP_SHIFT);
+    pool->lookup = NULL;
+}
+
 /* Marks regions whose pool_data is a slab of this module. The map asks it which descriptor lies over a slice: the region's
  * own. */
 static map_desc_t *slab_desc_at(map_region_t *region, uintptr_t addr) {
@@ -83,7 +98,7 @@ static bool slab_contains(const disjoint_slab_t *slab, const disjoint_bucket_t *
 disjoint_slab_t *disjoint_slab_find(disjoint_pool_t *pool, const void *ptr) {
     _Atomic(disjoint_slab_t *) *entry = disjoint_lookup_entry(pool, ptr);
     disjoint_slab_t *slab = load_acquire(entry);
-    if (likely(slab != NULL) && slab_contains(slab, &pool->bucket[slab->bucket], ptr)) {
+    if (slab_contains(slab, &pool->bucket[slab->bucket], ptr)) {
         return slab;
     }
     for (map_region_t *region = map_find_region(ptr); region != NULL; region = region->parent) {

@@ -18,8 +18,8 @@ static umf_memory_provider_handle_t hooks_provider(jemalloc_hooks_t *hooks) {
     return ((jemalloc_pool_t *)hooks)->provider;
 }
 
-static void *hook_alloc(jemalloc_hooks_t *hooks, void *at, size_t size, size_t alignment, bool *zero, bool *commit,
-                        unsigned arena) {
+static void *hook_alloc(jemalloc_hooks_t *hooks, void *at, size_t size, size_t alignment,
+                        bool *zero, bool *commit, unsigned arena) {
     (void)arena;
     if (at != NULL) {
         return NULL; // a provider chooses the place by itself
@@ -40,7 +40,8 @@ static void *hook_alloc(jemalloc_hooks_t *hooks, void *at, size_t size, size_t a
     return ptr;
 }
 
-static bool hook_dalloc(jemalloc_hooks_t *hooks, void *ptr, size_t size, bool committed, unsigned arena) {
+static bool hook_dalloc(jemalloc_hooks_t *hooks, void *ptr, size_t size, bool committed,
+                        unsigned arena) {
     (void)committed, (void)arena;
     jemalloc_thread_t *outer = jemalloc_hook_begin();
     umf_result_t result = umfMemoryProviderFree(hooks_provider(hooks), ptr, size);
@@ -48,48 +49,51 @@ static bool hook_dalloc(jemalloc_hooks_t *hooks, void *ptr, size_t size, bool co
     return result != UMF_RESULT_SUCCESS;
 }
 
-static void hook_destroy(jemalloc_hooks_t *hooks, void *ptr, size_t size, bool committed, unsigned arena) {
+static void hook_destroy(jemalloc_hooks_t *hooks, void *ptr, size_t size, bool committed,
+                         unsigned arena) {
     if (hook_dalloc(hooks, ptr, size, committed, arena)) {
         log_error("the provider did not take back %zu bytes at %p", size, ptr);
     }
 }
 
-static bool hook_commit(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset, size_t length,
-                        unsigned arena) {
+static bool hook_commit(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset,
+                        size_t length, unsigned arena) {
     (void)hooks, (void)ptr, (void)size, (void)offset, (void)length, (void)arena;
     return false; // it is always there
 }
 
-static bool hook_decommit(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset, size_t length,
-                          unsigned arena) {
+static bool hook_decommit(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset,
+                          size_t length, unsigned arena) {
     (void)hooks, (void)ptr, (void)size, (void)offset, (void)length, (void)arena;
     return true;
 }
 
-static bool hook_purge_lazy(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset, size_t length,
-                            unsigned arena) {
+static bool hook_purge_lazy(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset,
+                            size_t length, unsigned arena) {
     (void)size, (void)arena;
     jemalloc_thread_t *outer = jemalloc_hook_begin();
-    umf_result_t result = umfMemoryProviderPurgeLazy(hooks_provider(hooks), (char *)ptr + offset, length);
+    umf_result_t result =
+        umfMemoryProviderPurgeLazy(hooks_provider(hooks), (char *)ptr + offset, length);
     jemalloc_hook_end(outer);
     return result != UMF_RESULT_SUCCESS;
 }
 
 /* jemalloc takes it that purged pages read as zero. */
-static bool hook_purge_forced(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset, size_t length,
-                              unsigned arena) {
+static bool hook_purge_forced(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset,
+                              size_t length, unsigned arena) {
     (void)size, (void)arena;
     if (!((jemalloc_pool_t *)hooks)->zeroed) {
         return true;
     }
     jemalloc_thread_t *outer = jemalloc_hook_begin();
-    umf_result_t result = umfMemoryProviderPurgeForce(hooks_provider(hooks), (char *)ptr + offset, length);
+    umf_result_t result =
+        umfMemoryProviderPurgeForce(hooks_provider(hooks), (char *)ptr + offset, length);
     jemalloc_hook_end(outer);
     return result != UMF_RESULT_SUCCESS;
 }
 
-static bool hook_split(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t first, size_t second, bool committed,
-                       unsigned arena) {
+static bool hook_split(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t first, size_t second,
+                       bool committed, unsigned arena) {
     (void)second, (void)committed, (void)arena;
     jemalloc_thread_t *outer = jemalloc_hook_begin();
     umf_result_t result = umfMemoryProviderAllocationSplit(hooks_provider(hooks), ptr, size, first);
@@ -97,8 +101,8 @@ static bool hook_split(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t f
     return result != UMF_RESULT_SUCCESS;
 }
 
-static bool hook_merge(jemalloc_hooks_t *hooks, void *low, size_t low_size, void *high, size_t high_size,
-                       bool committed, unsigned arena) {
+static bool hook_merge(jemalloc_hooks_t *hooks, void *low, size_t low_size, void *high,
+                       size_t high_size, bool committed, unsigned arena) {
     (void)committed, (void)arena;
     jemalloc_thread_t *outer = jemalloc_hook_begin();
     umf_result_t result =
@@ -127,7 +131,8 @@ void jemalloc_hooks_set(jemalloc_pool_t *pool) {
 /* ---- is the provider fit? --------------------------------------------------------------------------------------- */
 
 /* Cuts a real allocation as an arena would, and gives the parts back. */
-static umf_result_t provider_try_split(umf_memory_provider_handle_t provider, void *ptr, size_t size) {
+static umf_result_t provider_try_split(umf_memory_provider_handle_t provider, void *ptr,
+                                       size_t size) {
     void *rest = (char *)ptr + JEMALLOC_PAGE;
     umf_result_t result = umfMemoryProviderAllocationSplit(provider, ptr, size, JEMALLOC_PAGE);
     if (result != UMF_RESULT_SUCCESS) {
@@ -158,7 +163,8 @@ umf_result_t jemalloc_provider_check(umf_memory_provider_handle_t provider) {
     }
     result = provider_try_split(provider, ptr, 2 * page);
     if (result != UMF_RESULT_SUCCESS) {
-        log_error("a jemalloc pool needs a provider whose allocations can be split and freed in parts of %d bytes",
+        log_error("a jemalloc pool needs a provider whose allocations can be split and freed in "
+                  "parts of %d bytes",
                   JEMALLOC_PAGE);
     }
     return result;
@@ -227,6 +233,10 @@ static umf_result_t arenas_call(jemalloc_pool_t *pool, const char *what) {
     return result;
 }
 
-umf_result_t jemalloc_arenas_purge(jemalloc_pool_t *pool) { return arenas_call(pool, "purge"); }
+umf_result_t jemalloc_arenas_purge(jemalloc_pool_t *pool) {
+    return arenas_call(pool, "purge");
+}
 
-umf_result_t jemalloc_arenas_destroy(jemalloc_pool_t *pool) { return arenas_call(pool, "destroy"); }
+umf_result_t jemalloc_arenas_destroy(jemalloc_pool_t *pool) {
+    return arenas_call(pool, "destroy");
+}

@@ -9,8 +9,9 @@
 
 /* One automatic arena: it serves jemalloc's own needs only, the pools' arenas are made one by one. No huge arena, no
  * sbrk, no threads, no arenas per CPU: all of them would take memory past the pools. */
-const char *umf_jemalloc_conf = "narenas:1,oversize_threshold:0,dss:disabled,background_thread:false,"
-                                "percpu_arena:disabled,abort_conf:false,stats_print:false,prof:false";
+const char *umf_jemalloc_conf =
+    "narenas:1,oversize_threshold:0,dss:disabled,background_thread:false,"
+    "percpu_arena:disabled,abort_conf:false,stats_print:false,prof:false";
 
 /* ---- settings ---- */
 
@@ -41,7 +42,8 @@ int umf_jemalloc_import_atexit(void (*function)(void)) {
     return 0;
 }
 
-int umf_jemalloc_import_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+int umf_jemalloc_import_pthread_atfork(void (*prepare)(void), void (*parent)(void),
+                                       void (*child)(void)) {
     (void)prepare, (void)parent, (void)child;
     return 0;
 }
@@ -59,7 +61,8 @@ int umf_jemalloc_import_pthread_setspecific(unsigned key, const void *value) {
 
 /* ---- background threads ---- */
 
-int umf_jemalloc_import_pthread_create(void *thread, const void *attr, void *(*start)(void *), void *arg) {
+int umf_jemalloc_import_pthread_create(void *thread, const void *attr, void *(*start)(void *),
+                                       void *arg) {
     (void)thread, (void)attr, (void)start, (void)arg;
     return EAGAIN;
 }
@@ -82,8 +85,14 @@ uintptr_t umf_jemalloc_import__Unwind_GetIP(void *context) {
     return 0;
 }
 
-double umf_jemalloc_import_exp(double x) { return x; }
+double umf_jemalloc_import_exp(double x) {
+    return x;
+}
 
-double umf_jemalloc_import_log(double x) { return x; }
+double umf_jemalloc_import_log(double x) {
+    return x;
+}
 
-double umf_jemalloc_import_round(double x) { return x; }
+double umf_jemalloc_import_round(double x) {
+    return x;
+}

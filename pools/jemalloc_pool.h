@@ -19,8 +19,8 @@ typedef struct jemalloc_entry {
     int alloc_flags;           /* arena and tcache */
     int free_flags;            /* tcache */
     umf_result_t last_error;
-    int tcache;                   /* -1: none */
-    jemalloc_pool_t *pool;        /* under the module's lock; NULL: gone */
+    int tcache;            /* -1: none */
+    jemalloc_pool_t *pool; /* under the module's lock; NULL: gone */
     jemalloc_thread_t *thread;
     struct jemalloc_entry *next, *previous; /* of the pool; under the module's lock */
 } jemalloc_entry_t;
@@ -29,7 +29,7 @@ struct jemalloc_thread {
     jemalloc_entry_t **entry; /* by the pool's slot; never NULL inside */
     uint32_t room;            /* slots */
     int exit_rounds;          /* of destructors that it waited for at its end */
-    bool nested;              /* serves calls from within a hook: a provider that itself uses a jemalloc pool */
+    bool nested; /* serves calls from within a hook: a provider that itself uses a jemalloc pool */
     jemalloc_thread_t *inner; /* the one that serves calls from within hooks of this one, or NULL */
     _Alignas(64) char tsd[];  /* jemalloc's thread data */
 };
@@ -37,9 +37,9 @@ struct jemalloc_thread {
 struct jemalloc_pool {
     jemalloc_hooks_t hooks; /* first: hooks get its address */
     umf_memory_provider_handle_t provider;
-    bool zeroed;            /* fresh memory of the provider reads as zero */
-    uint32_t slot;          /* smallest number that no living pool has */
-    uint64_t id;            /* unique in this library, not 0 */
+    bool zeroed;   /* fresh memory of the provider reads as zero */
+    uint32_t slot; /* smallest number that no living pool has */
+    uint64_t id;   /* unique in this library, not 0 */
     uint32_t arena_count;
     _Atomic(uint32_t) next_arena; /* threads take turns */
     _Atomic(uint32_t) exiting;    /* threads that are giving back their caches */

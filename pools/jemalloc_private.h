@@ -29,26 +29,36 @@ enum {
     JEMALLOC_TCACHE_NONE = 1 << 8,
 };
 /* alignment: a power of two */
-UMF_INLINE int jemalloc_flag_alignment(size_t alignment) { return (int)log2_floor(alignment); }
-UMF_INLINE int jemalloc_flag_tcache(unsigned tcache) { return (int)((tcache + 2) << 8); }
-UMF_INLINE int jemalloc_flag_arena(unsigned arena) { return (int)((arena + 1) << 20); }
+UMF_INLINE int jemalloc_flag_alignment(size_t alignment) {
+    return (int)log2_floor(alignment);
+}
+UMF_INLINE int jemalloc_flag_tcache(unsigned tcache) {
+    return (int)((tcache + 2) << 8);
+}
+UMF_INLINE int jemalloc_flag_arena(unsigned arena) {
+    return (int)((arena + 1) << 20);
+}
 
 /* Where an arena gets its memory. True means failure. */
 typedef struct jemalloc_hooks jemalloc_hooks_t;
 struct jemalloc_hooks {
-    void *(*alloc)(jemalloc_hooks_t *hooks, void *at, size_t size, size_t alignment, bool *zero, bool *commit,
-                   unsigned arena);
+    void *(*alloc)(jemalloc_hooks_t *hooks, void *at, size_t size, size_t alignment, bool *zero,
+                   bool *commit, unsigned arena);
     bool (*dalloc)(jemalloc_hooks_t *hooks, void *ptr, size_t size, bool committed, unsigned arena);
-    void (*destroy)(jemalloc_hooks_t *hooks, void *ptr, size_t size, bool committed, unsigned arena);
-    bool (*commit)(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset, size_t length, unsigned arena);
-    bool (*decommit)(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset, size_t length, unsigned arena);
-    bool (*purge_lazy)(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset, size_t length, unsigned arena);
-    bool (*purge_forced)(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset, size_t length,
-                         unsigned arena);
-    bool (*split)(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t first, size_t second, bool committed,
-                  unsigned arena);
-    bool (*merge)(jemalloc_hooks_t *hooks, void *low, size_t low_size, void *high, size_t high_size, bool committed,
-                  unsigned arena);
+    void (*destroy)(jemalloc_hooks_t *hooks, void *ptr, size_t size, bool committed,
+                    unsigned arena);
+    bool (*commit)(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset, size_t length,
+                   unsigned arena);
+    bool (*decommit)(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset, size_t length,
+                     unsigned arena);
+    bool (*purge_lazy)(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset,
+                       size_t length, unsigned arena);
+    bool (*purge_forced)(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t offset,
+                         size_t length, unsigned arena);
+    bool (*split)(jemalloc_hooks_t *hooks, void *ptr, size_t size, size_t first, size_t second,
+                  bool committed, unsigned arena);
+    bool (*merge)(jemalloc_hooks_t *hooks, void *low, size_t low_size, void *high, size_t high_size,
+                  bool committed, unsigned arena);
 };
 
 /* ---- its threads and forks, which are driven by us --------------------------------------------------------- */
@@ -77,8 +87,10 @@ void *umf_jemalloc_import_dlsym(void *handle, const char *name);
 double umf_jemalloc_import_exp(double x);
 double umf_jemalloc_import_log(double x);
 double umf_jemalloc_import_round(double x);
-int umf_jemalloc_import_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
-int umf_jemalloc_import_pthread_create(void *thread, const void *attr, void *(*start)(void *), void *arg);
+int umf_jemalloc_import_pthread_atfork(void (*prepare)(void), void (*parent)(void),
+                                       void (*child)(void));
+int umf_jemalloc_import_pthread_create(void *thread, const void *attr, void *(*start)(void *),
+                                       void *arg);
 int umf_jemalloc_import_pthread_key_create(unsigned *key, void (*destructor)(void *));
 int umf_jemalloc_import_pthread_setspecific(unsigned key, const void *value);
 intptr_t umf_jemalloc_import_readlink(const char *path, char *buffer, size_t size);

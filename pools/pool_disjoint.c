@@ -162,7 +162,7 @@ static umf_result_t op_finalize(void *priv) {
         umfMemoryProviderDestroy(pool->provider); // hidden entries that are left name no pool
     }
     disjoint_limits_release(pool->settings.limits);
-    base_free(pool->lookup, sizeof(*pool->lookup) << DISJOINT_LOOKUP_SHIFT);
+    disjoint_lookup_destroy(pool);
     base_free(pool, sizeof(*pool));
     return result;
 }
@@ -185,8 +185,7 @@ static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const v
     pool->provider = provider;
     pool->upstream = tracking_provider_upstream(provider);
     pool->handle = tracking_provider_pool(provider);
-    pool->lookup = base_alloc(sizeof(*pool->lookup) << DISJOINT_LOOKUP_SHIFT);
-    if (pool->lookup == NULL) {
+    if (!disjoint_lookup_create(pool)) {
         goto fail;
     }
     if (!tracking_provider_is(provider)) { // sizes and slabs are found through the map all the same
@@ -314,19 +313,17 @@ UMF_NOINLINE static umf_result_t free_slow(disjoint_pool_t *pool, void *ptr) {
 
 static umf_result_t op_free(void *priv, void *ptr) {
     disjoint_pool_t *pool = priv;
-    // acquire: pairs with the release that published the slab
+    // acquire: pairs with the release that put the slab into the table
     disjoint_slab_t *slab = load_acquire(disjoint_lookup_entry(pool, ptr));
-    if (likely(slab != NULL)) {
-        uintptr_t offset = (uintptr_t)ptr - load_relaxed(&slab->base);
-        // No chunk of another slab passes: the span is never longer than the slab, and base and span both are, or were,
-        // those of this descriptor. Pointers into the middle of a chunk (aligned allocations) do not pass either.
-        if (likely(offset < load_relaxed(&slab->hot_span) &&
-                   disjoint_is_multiple(offset, slab->magic))) {
-            disjoint_shard_t *shard = load_acquire(&slab->shard);
-            void *none = NULL;
-            if (likely(cas_strong_acq_rel(&shard->hot[slab->bucket], &none, ptr))) {
-                return UMF_RESULT_SUCCESS;
-            }
+    uintptr_t offset = (uintptr_t)ptr - load_relaxed(&slab->base);
+    // No chunk of another slab passes: the span is never longer than the slab, and base and span both are, or were, those of
+    // this descriptor. Pointers into the middle of a chunk (aligned allocations) do not pass either.
+    if (likely(offset < load_relaxed(&slab->hot_span) &&
+               disjoint_is_multiple(offset, slab->magic))) {
+        _Atomic(void *) *hot = load_relaxed(&slab->hot);
+        void *none = NULL;
+        if (likely(cas_strong_acq_rel(hot, &none, ptr))) {
+            return UMF_RESULT_SUCCESS;
         }
     }
     return free_slow(pool, ptr);

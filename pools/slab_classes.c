@@ -17,6 +17,7 @@ const slab_class_info_t slab_class_info[SLAB_CLASSES] = {
     ROWS8(0u),  ROWS8(8u),  ROWS8(16u), ROWS8(24u), ROWS8(32u),
     ROWS8(40u), ROWS8(48u), ROWS8(56u), ROWS8(64u), ROWS8(72u),
 };
+static_assert(BYTES(SLAB_MEDIUM_CLASS) == 4096, "as its comment says");
 static_assert(BYTES(79u) == SLAB_CLASS_MAX, "the last class is the largest block");
 static_assert(BYTES(16u) == 288 && BYTES(23u) == 512 && BYTES(24u) == 576, "eight per doubling");
 static_assert(SLICES(SLAB_CLASS_MAX) * MAP_SLICE_BYTES / SLAB_CLASS_MAX >= SLAB_BLOCKS_MIN, "room");

@@ -20,6 +20,7 @@ enum {
     SLAB_CLASS_NONE = SLAB_CLASSES, /* its ready list is always empty: every call takes the slow path */
     SLAB_FAST_MAX = 1024,           /* sizes up to here find their class in a byte table */
     SLAB_CLASS_MAX = 64 * 1024,     /* larger blocks are runs of slices (slab_large.c) */
+    SLAB_MEDIUM_CLASS = 47,          /* from this class on (4 KiB) empty slabs go back at once, unless in constant use */
     SLAB_BLOCKS_MIN = 8,            /* a slab has room for at least so many blocks */
 };
 

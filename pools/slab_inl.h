@@ -32,7 +32,7 @@ UMF_INLINE void *slab_take(slab_theap_t *theap, size_t size) {
 
 /*
  * The most frequent slow case: the ready list is used up, but blocks of the current slab were freed meanwhile. Detaches them, or
- * returns NULL: then slab_theap_refill goes through all the rest. Mail and idle slabs wait for that, at most SLAB_TICK_REFILLS calls.
+ * returns NULL: then slab_theap_refill goes through all the rest. For classes below SLAB_MEDIUM_CLASS. Mail and idle slabs wait for that, at most SLAB_TICK_REFILLS calls.
  */
 UMF_INLINE void *slab_swap(slab_theap_t *theap, unsigned cls) {
     slab_t *slab = theap->current[cls];

@@ -26,7 +26,10 @@ enum {
     EXTEND_MIN_BYTES = 4 * 1024,  /* new blocks made at a time: one page … */
     EXTEND_MAX_BYTES = 16 * 1024, /* … growing with the slab to this */
     WAKE_DIVISOR = 8,             /* a full slab is used again when 1/8 of it, at most … */
-    WAKE_MAX = 32,                /* … so many blocks, are free */
+    WAKE_MAX = 32,                /* … so many blocks, … */
+    WAKE_BYTES = 2 * 1024,        /* … and at most so many bytes, are free */
+    HEAT_KEEP = 2,                /* a medium class whose slab was empty so often since the last tick keeps it */
+    TICK_BYTES = 4 * 1024,        /* blocks of this size and more bring the next tick nearer by more than one */
     PICK_CANDIDATES = 4,          /* available slabs looked at for the fullest */
 };
 
@@ -49,8 +52,11 @@ static void slab_settle(slab_t *slab) {
 static void slab_set_needed(slab_t *slab, uint32_t frees) { slab->needed = slab->needed_set = frees; }
 
 static uint32_t slab_wake_count(const slab_t *slab) {
+    uint32_t by_bytes = (uint32_t)(WAKE_BYTES / slab->block_bytes);
     uint32_t count = slab->capacity / WAKE_DIVISOR;
-    return count < 1 ? 1 : count > WAKE_MAX ? WAKE_MAX : count;
+    count = count > WAKE_MAX ? WAKE_MAX : count;
+    count = count > by_bytes ? by_bytes : count;
+    return count < 1 ? 1 : count;
 }
 
 /* ---- lists -------------------------------------------------------------------------------------------------- */
@@ -169,7 +175,25 @@ static void slab_place(slab_theap_t *theap, slab_t *slab) {
     }
 }
 
-void slab_theap_event(slab_theap_t *theap, slab_t *slab) { slab_place(theap, slab); }
+static void theap_drop_current(slab_theap_t *theap, unsigned cls);
+
+void slab_theap_event(slab_theap_t *theap, slab_t *slab) {
+    if (slab->state != SLAB_CURRENT) {
+        slab_place(theap, slab);
+        return;
+    }
+    // A medium slab is empty: its pages are worth giving back, unless the next block of the class is soon to come.
+    if (theap->heat[slab->cls] < HEAT_KEEP) {
+        theap->heat[slab->cls]++;
+        theap_drop_current(theap, slab->cls);
+    } else {
+        slab_settle(slab);
+        slab_set_needed(slab, SLAB_NEEDED_NEVER);
+    }
+}
+
+/* True for a current slab that counts down to empty, see slab_theap_refill. */
+static bool slab_counts_down(const slab_t *slab) { return slab->needed_set < SLAB_NEEDED_IDLE / 2; }
 
 /* ---- mail ------------------------------------------------------------------------------------------------------- */
 
@@ -186,6 +210,11 @@ static void theap_take_mail(slab_theap_t *theap) {
             slab_remote_collect(slab, true);
             if (slab->state != SLAB_CURRENT) {
                 slab_place(theap, slab);
+            } else if (slab_counts_down(slab)) {
+                slab_set_needed(slab, slab->used);
+                if (slab->used == 0) {
+                    slab_theap_event(theap, slab);
+                }
             }
         }
         slab = next;
@@ -312,6 +341,7 @@ void slab_theap_sweep_parked(slab_pool_t *pool) {
 static void theap_tick(slab_theap_t *theap) {
     theap->ticks = SLAB_TICK_REFILLS;
     slab_remote_flush(theap);
+    memset(theap->heat, 0, sizeof(theap->heat));
     for (unsigned cls = 0; cls < SLAB_CLASSES; cls++) {
         slab_t *slab = theap->current[cls];
         if (slab == NULL) {
@@ -326,6 +356,8 @@ static void theap_tick(slab_theap_t *theap) {
         slab_remote_collect(slab, false);
         if (slab->used == 0) {
             theap_drop_current(theap, cls);
+        } else if (slab_counts_down(slab)) {
+            slab_set_needed(slab, slab->used);
         }
     }
 }
@@ -349,10 +381,11 @@ static slab_t *theap_next_slab(slab_theap_t *theap, unsigned cls) {
 }
 
 void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
-    if (unlikely(theap->ticks <= 1)) {
+    uint32_t weight = 1 + (uint32_t)(slab_class_bytes(cls) / TICK_BYTES); // big idle blocks are worth an early look
+    if (unlikely(theap->ticks <= weight)) {
         theap_tick(theap);
     }
-    theap->ticks--;
+    theap->ticks -= weight;
     if (unlikely(load_relaxed(&theap->mailbox) != NULL)) {
         theap_take_mail(theap);
     }
@@ -382,7 +415,7 @@ void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
     slab_block_t *block = slab->free;
     slab->free = NULL;
     slab->used = slab->made;
-    slab_set_needed(slab, SLAB_NEEDED_NEVER);
+    slab_set_needed(slab, cls < SLAB_MEDIUM_CLASS || theap->heat[cls] >= HEAT_KEEP ? SLAB_NEEDED_NEVER : slab->used);
     theap->ready[cls] = block->next;
     if (zero != NULL) {
         // Only a block made alone is known to be untouched: linking wrote into the others.

@@ -41,7 +41,8 @@ typedef enum slab_state {
  * (needed_set - needed) of them were freed by the owner. Hence, at any time:
  *     length(free) == made - used + (needed_set - needed),   used <= made <= capacity
  * `needed` is the number of own frees until the slow side must look: all blocks home, or a full slab worth reusing. Current slabs are
- * looked at when they are used up, and at ticks: theirs never runs out; a tick marks them idle by another such value.
+ * looked at when they are used up, and at ticks: theirs never runs out; a tick marks them idle by another such value. (Except current
+ * slabs of medium classes that are not in constant use: those are looked at when they are empty.)
  */
 enum {
     SLAB_NEEDED_NEVER = 1 << 30, /* more than the blocks of any slab */
@@ -98,6 +99,7 @@ typedef struct slab_theap {
     slab_t *available[SLAB_CLASSES];
     uint32_t ticks;                          /* refills until the next tick; 0: it is due */
     struct slab_pool *pool;
+    uint8_t heat[SLAB_CLASSES];              /* times that the current slab was empty, since the last tick; medium classes */
     slab_batch_t batch[SLAB_BATCHES];
     uint32_t batch_frees;                    /* remote frees until all batches are given */
     struct slab_theap *next_parked;          /* under the pool's lock */

@@ -113,7 +113,7 @@ UMF_NOINLINE static void *malloc_medium(size_t size) {
     if (likely(size <= theap->medium_max)) {
         unsigned cls = slab_class_of(size);
         void *block = slab_pop(theap, cls);
-        if (likely(block != NULL) || likely((block = slab_swap(theap, cls)) != NULL)) {
+        if (likely(block != NULL) || (cls < SLAB_MEDIUM_CLASS && (block = slab_swap(theap, cls)) != NULL)) {
             return block;
         }
     }
