@@ -70,7 +70,8 @@ static inline uint64_t xorshift(uint64_t x) {
     return x ^ x << 17;
 }
 
-/* Sizes 16 to 1039 at random, each replacing the block in one of 1024 slots chosen at random. */
+/* Sizes 16 to 1039 at random, each replacing the block in one of 1024 slots chosen at random: slot and size are
+ * different bits of one draw. */
 static void mode_random(long count) {
     static uint64_t seed = 88172645463325252u;
     uint64_t x = seed;
@@ -78,8 +79,7 @@ static void mode_random(long count) {
         x = xorshift(x);
         char **p = &slot[x & (SLOTS - 1)];
         free(*p);
-        x = xorshift(x);
-        *p = malloc(SIZE_LOW + (x & (SIZES - 1)));
+        *p = malloc(SIZE_LOW + ((x >> 32) & (SIZES - 1)));
     }
     seed = x;
 }

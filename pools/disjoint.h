@@ -127,8 +127,8 @@ extern UMF_TLS uint32_t disjoint_thread;
 /* Index of the bucket for a request of 1..2^31 bytes: bucket sizes are 2^k or 3 * 2^k, so the position of the highest bit
  * of size-1 and the bit below it decide. */
 UMF_INLINE unsigned disjoint_bucket_of(const disjoint_pool_t *pool, size_t size) {
-    uint32_t top = (uint32_t)(size - 1) | 3;
-    uint32_t high = 31u ^ (uint32_t)__builtin_clz(top); // xor: compilers make one instruction of it
+    size_t top = (size - 1) | 3;
+    unsigned high = 63u ^ (unsigned)__builtin_clzl(top); // xor: compilers make one instruction of it
     return pool->bucket_of[2 * high + (2 * top >> high)]; // the two highest bits are 2 or 3
 }
 

@@ -10,9 +10,11 @@
  * already there. At each purge tick, slices that were already free at the tick before (`aged`) are purged: their
  * pages go back, their addresses stay. A chunk that is all free and untouched goes back to the provider.
  *
- * Provider calls run without the lock: slices to be purged are marked taken meanwhile.
+ * Provider calls run without the lock: slices to be purged are marked taken meanwhile. They do not change errno as seen by
+ * the callers of the pool.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -141,7 +143,10 @@ void slab_desc_free(slab_pool_t *pool, slab_t *slab) {
 
 void *slab_provider_alloc(slab_pool_t *pool, size_t bytes, size_t alignment, map_region_t **region, bool *own_region) {
     void *ptr = NULL;
-    if (umfMemoryProviderAlloc(pool->provider, bytes, alignment, &ptr) != UMF_RESULT_SUCCESS || ptr == NULL) {
+    int saved_errno = errno;
+    umf_result_t result = umfMemoryProviderAlloc(pool->provider, bytes, alignment, &ptr);
+    errno = saved_errno;
+    if (result != UMF_RESULT_SUCCESS || ptr == NULL) {
         return NULL;
     }
     bool tracked = tracking_provider_is(pool->provider);
@@ -165,7 +170,10 @@ umf_result_t slab_provider_free(slab_pool_t *pool, void *ptr, size_t bytes, map_
     if (own_region) {
         map_remove(region);
     }
-    return umfMemoryProviderFree(pool->provider, ptr, bytes);
+    int saved_errno = errno;
+    umf_result_t result = umfMemoryProviderFree(pool->provider, ptr, bytes);
+    errno = saved_errno;
+    return result;
 }
 
 /* ---- chunks ------------------------------------------------------------------------------------------- */
@@ -429,11 +437,13 @@ static unsigned purge_collect(slab_pool_t *pool, bool force, purge_run_t *runs, 
 static bool purge_run(slab_pool_t *pool, const purge_run_t *run) {
     void *ptr = (void *)(run->chunk->base + ((uintptr_t)run->at << MAP_SLICE_SHIFT));
     size_t bytes = (size_t)run->count << MAP_SLICE_SHIFT;
-    if (umfMemoryProviderPurgeForce(pool->provider, ptr, bytes) == UMF_RESULT_SUCCESS) {
-        return true;
+    int saved_errno = errno;
+    bool clean = umfMemoryProviderPurgeForce(pool->provider, ptr, bytes) == UMF_RESULT_SUCCESS;
+    if (!clean) {
+        umfMemoryProviderPurgeLazy(pool->provider, ptr, bytes); // may do nothing: its content counts as unknown
     }
-    umfMemoryProviderPurgeLazy(pool->provider, ptr, bytes); // may do nothing: its content counts as unknown
-    return false;
+    errno = saved_errno;
+    return clean;
 }
 
 /* Lock held. Unlinks empty, untouched chunks, youngest first, but keeps `keep` bytes. Returns their list. */

@@ -11,6 +11,7 @@
  *
  * Both kinds have a slab descriptor without owner: every free of theirs takes the slow side.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "core/tracking.h"
@@ -298,8 +299,10 @@ static void *huge_remap(slab_t *slab, size_t size) {
     old_region->desc_at = NULL;
     map_remove(old_region);
     void *ptr = NULL;
+    int saved_errno = errno;
     umf_result_t result = pool->extension->remap(pool->extension_priv, (void *)slab->base, old_bytes, bytes,
                                                  MAP_SLICE_BYTES, &ptr);
+    errno = saved_errno;
     info.base = ptr;
     map_region_t *region = NULL;
     if (result != UMF_RESULT_SUCCESS || map_add(&info, &region) != UMF_RESULT_SUCCESS) {

@@ -9,6 +9,8 @@
  *
  * Ownership: every free, realloc and usable size asks the address map. An address that it does not know belongs to the system's malloc
  * when that is in use (size.threshold), and is a mistake of the program otherwise.
+ *
+ * errno: set to ENOMEM on failure; the slab pool does not touch it, and free keeps it whatever pool is asked.
  */
 #define _GNU_SOURCE
 #include "proxy/malloc.h"
@@ -95,17 +97,20 @@ UMF_NOINLINE static void *malloc_slower(size_t size) {
     if (unlikely(size > PTRDIFF_MAX)) {
         return out_of_memory();
     }
-    int saved_errno = errno;
-    void *ptr = process_slab() != NULL ? slab_alloc_slow(process_slab(), NULL, size)
-                                       : pool_alloc(process_state.pool, size);
-    errno = saved_errno;
-    return or_enomem(ptr);
+    return or_enomem(process_slab() != NULL ? slab_alloc_slow(process_slab(), NULL, size)
+                                            : pool_alloc(process_state.pool, size));
+}
+
+UMF_NOINLINE static void *malloc_refill(slab_theap_t *theap, unsigned cls, size_t size) {
+    void *block = theap->pool != NULL && cls != SLAB_CLASS_NONE ? slab_theap_refill(theap, cls, NULL) : NULL;
+    return likely(block != NULL) ? block : malloc_slower(size);
 }
 
 UMF_NOINLINE static void *malloc_slow(size_t size) {
     slab_theap_t *theap = slab_process_theap;
-    void *block = slab_swap(theap, theap->class_of[size]);
-    return likely(block != NULL) ? block : malloc_slower(size);
+    unsigned cls = theap->class_of[size];
+    void *block = slab_swap(theap, cls);
+    return likely(block != NULL) ? block : malloc_refill(theap, cls, size);
 }
 
 UMF_NOINLINE static void *malloc_medium(size_t size) {
@@ -165,11 +170,7 @@ UMF_NOINLINE static void free_slower(void *ptr) {
     errno = saved_errno;
 }
 
-UMF_NOINLINE static void free_event(slab_t *slab) {
-    int saved_errno = errno;
-    slab_theap_event(slab_process_theap, slab);
-    errno = saved_errno;
-}
+UMF_NOINLINE static void free_event(slab_t *slab) { slab_theap_event(slab_process_theap, slab); }
 
 /* Blocks of other threads' heaps of the process pool, first of all. */
 UMF_NOINLINE static void free_slow(void *ptr, slab_t *slab) {
@@ -204,11 +205,8 @@ UMF_NOINLINE static void *calloc_slow(size_t count, size_t size) {
     if (is_below_threshold(bytes)) {
         return system_malloc.calloc(count, size);
     }
-    int saved_errno = errno;
-    void *ptr = process_slab() != NULL ? slab_pool_calloc(process_slab(), count, size)
-                                       : pool_calloc(process_state.pool, bytes);
-    errno = saved_errno;
-    return or_enomem(ptr);
+    return or_enomem(process_slab() != NULL ? slab_pool_calloc(process_slab(), count, size)
+                                            : pool_calloc(process_state.pool, bytes));
 }
 
 void *proxy_calloc(size_t count, size_t size) {
@@ -233,10 +231,7 @@ UMF_NOINLINE static void *realloc_slow(void *ptr, size_t size) {
             badfree_report("realloc", ptr, check);
             return out_of_memory();
         }
-        int saved_errno = errno;
-        void *moved = slab_pool_realloc(slab->pool, ptr, size);
-        errno = saved_errno;
-        return or_enomem(moved);
+        return or_enomem(slab_pool_realloc(slab->pool, ptr, size));
     }
     umf_memory_pool_handle_t pool = pool_of(ptr);
     if (pool != NULL) {
@@ -291,12 +286,9 @@ void *proxy_aligned(size_t alignment, size_t size) {
     if (is_below_threshold(size)) {
         return system_malloc.memalign(alignment, size);
     }
-    int saved_errno = errno;
-    void *ptr = process_slab() != NULL
-                    ? slab_pool_aligned_alloc(process_slab(), size, alignment)
-                    : umfPoolAlignedMalloc(process_state.pool, size != 0 ? size : 1, alignment);
-    errno = saved_errno;
-    return or_enomem(ptr);
+    return or_enomem(process_slab() != NULL
+                         ? slab_pool_aligned_alloc(process_slab(), size, alignment)
+                         : umfPoolAlignedMalloc(process_state.pool, size != 0 ? size : 1, alignment));
 }
 
 size_t proxy_usable_size(const void *ptr) {
