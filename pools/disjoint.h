@@ -184,8 +184,10 @@ bool disjoint_slab_put(disjoint_slab_t *slab, size_t chunk);
 disjoint_slab_t *disjoint_slab_find(disjoint_pool_t *pool, const void *ptr);
 /* Returns all slabs at the end of the pool. First error of the provider. */
 umf_result_t disjoint_slab_return_all(disjoint_pool_t *pool);
-/* The region of an allocation of this pool that begins at ptr, or NULL. */
-map_region_t *disjoint_region_find(const disjoint_pool_t *pool, const void *ptr);
+/* Remembers in the map that a provider allocation is one block of this pool; false: the map does not have it. */
+bool disjoint_direct_attach(disjoint_pool_t *pool, const void *ptr);
+/* Bytes of such a block that begins at ptr; 0: there is none. */
+size_t disjoint_direct_size(const disjoint_pool_t *pool, const void *ptr);
 
 /* ---- disjoint_shard.c ---- */
 

@@ -72,14 +72,19 @@ void disjoint_lookup_destroy(disjoint_pool_t *pool) {
     pool->lookup = NULL;
 }
 
-/* Marks regions whose pool_data is a slab of this module. The map asks it which descriptor lies over a slice: the region's
- * own. */
+/* These two mark the regions of this module: pool_data is a slab, or the pool itself for a block straight from the provider. The
+ * map asks them which descriptor lies over a slice: the region's own. */
 static map_desc_t *slab_desc_at(map_region_t *region, uintptr_t addr) {
     (void)region, (void)addr;
     return NULL;
 }
 
-map_region_t *disjoint_region_find(const disjoint_pool_t *pool, const void *ptr) {
+static map_desc_t *direct_desc_at(map_region_t *region, uintptr_t addr) {
+    return slab_desc_at(region, addr);
+}
+
+/* The region that the tracking wrapper has just registered. */
+static map_region_t *region_find(const disjoint_pool_t *pool, const void *ptr) {
     for (map_region_t *region = map_find_region(ptr); region != NULL; region = region->parent) {
         if (region->base == (uintptr_t)ptr && region->pool == pool->handle &&
             region->provider == pool->upstream && load_relaxed(&region->id) != 0) {
@@ -87,6 +92,26 @@ map_region_t *disjoint_region_find(const disjoint_pool_t *pool, const void *ptr)
         }
     }
     return NULL;
+}
+
+bool disjoint_direct_attach(disjoint_pool_t *pool, const void *ptr) {
+    map_region_t *region = region_find(pool, ptr);
+    if (region == NULL) {
+        return false;
+    }
+    region->pool_data = pool;
+    region->desc_at = direct_desc_at;
+    return true;
+}
+
+size_t disjoint_direct_size(const disjoint_pool_t *pool, const void *ptr) {
+    for (map_region_t *region = map_find_region(ptr); region != NULL; region = region->parent) {
+        if (region->base == (uintptr_t)ptr && region->desc_at == direct_desc_at &&
+            region->pool_data == pool && load_relaxed(&region->id) != 0) {
+            return load_relaxed(&region->size);
+        }
+    }
+    return 0;
 }
 
 static bool slab_contains(const disjoint_slab_t *slab, const disjoint_bucket_t *bucket,
@@ -118,7 +143,7 @@ disjoint_slab_t *disjoint_slab_find(disjoint_pool_t *pool, const void *ptr) {
 
 /* Makes the region of the slab's memory lead to it. */
 static bool slab_attach(disjoint_pool_t *pool, disjoint_slab_t *slab, void *memory) {
-    map_region_t *region = disjoint_region_find(pool, memory);
+    map_region_t *region = region_find(pool, memory);
     if (region == NULL) {
         return false;
     }

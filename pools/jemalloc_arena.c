@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base_alloc.h"
 #include "core/log.h"
 #include "core/provider.h"
+#include "core/tracking.h"
 
 /* ---- hooks: true means failure ------------------------------------------------------------------------------------ */
 
@@ -148,6 +150,21 @@ static umf_result_t provider_try_split(umf_memory_provider_handle_t provider, vo
     return UMF_RESULT_SUCCESS;
 }
 
+/* For a provider that has no memory now: what does it say about some of ours? */
+static umf_result_t provider_ask_split(umf_memory_provider_handle_t provider) {
+    umf_memory_provider_handle_t upstream = tracking_provider_upstream(provider);
+    size_t size = (size_t)2 * JEMALLOC_PAGE;
+    void *ptr = base_map(size);
+    if (ptr == NULL) {
+        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
+    }
+    // not by the public call: an error says nothing here, and is nobody's failure
+    umf_result_t result =
+        upstream->ops.ext_allocation_split(upstream->priv, ptr, size, JEMALLOC_PAGE);
+    base_unmap(ptr, size);
+    return result == UMF_RESULT_ERROR_NOT_SUPPORTED ? result : UMF_RESULT_SUCCESS;
+}
+
 umf_result_t jemalloc_provider_check(umf_memory_provider_handle_t provider) {
     size_t page = 0;
     umf_result_t result = umfMemoryProviderGetMinPageSize(provider, NULL, &page);
@@ -159,7 +176,7 @@ umf_result_t jemalloc_provider_check(umf_memory_provider_handle_t provider) {
     void *ptr = NULL;
     result = umfMemoryProviderAlloc(provider, 2 * page, 0, &ptr);
     if (result != UMF_RESULT_SUCCESS || ptr == NULL) {
-        return UMF_RESULT_SUCCESS; // no memory, now or ever: nothing can be said
+        return provider_ask_split(provider);
     }
     result = provider_try_split(provider, ptr, 2 * page);
     if (result != UMF_RESULT_SUCCESS) {

@@ -243,7 +243,7 @@ static void *alloc_direct(disjoint_pool_t *pool, size_t size, size_t alignment) 
     if (ptr == NULL) {
         return fail(UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY);
     }
-    if (pool->own_wrapper && disjoint_region_find(pool, ptr) == NULL) {
+    if (unlikely(!disjoint_direct_attach(pool, ptr))) {
         umfMemoryProviderFree(pool->provider, ptr, size); // it could not be freed later
         return fail(UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY);
     }
@@ -292,12 +292,16 @@ static void *op_malloc(void *priv, size_t size) {
 }
 
 static umf_result_t free_direct(disjoint_pool_t *pool, void *ptr) {
-    const map_region_t *region = disjoint_region_find(pool, ptr);
-    if (region == NULL) {
+    size_t size = disjoint_direct_size(pool, ptr);
+    if (size == 0) {
         log_error("umfPoolFree(%p): no allocated block of pool \"%s\"", ptr, pool->settings.name);
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
-    return umfMemoryProviderFree(pool->provider, ptr, load_relaxed(&region->size));
+    umf_result_t result = umfMemoryProviderFree(pool->provider, ptr, size);
+    if (unlikely(result != UMF_RESULT_SUCCESS)) {
+        disjoint_direct_attach(pool, ptr); // the caller may try again
+    }
+    return result;
 }
 
 UMF_NOINLINE static umf_result_t free_slow(disjoint_pool_t *pool, void *ptr) {
@@ -404,11 +408,11 @@ static umf_result_t op_malloc_usable_size(void *priv, const void *ptr, size_t *s
         *size = (chunk + 1) * bucket->size - offset;
         return UMF_RESULT_SUCCESS;
     }
-    const map_region_t *region = disjoint_region_find(pool, ptr);
-    if (region == NULL) {
+    size_t direct = disjoint_direct_size(pool, ptr);
+    if (direct == 0) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
-    *size = load_relaxed(&region->size);
+    *size = direct;
     return UMF_RESULT_SUCCESS;
 }
 

@@ -57,8 +57,8 @@ void *slab_theap_shared_alloc(slab_pool_t *pool, unsigned cls);
 void slab_theap_event(slab_theap_t *theap, slab_t *slab);
 /* Brings home what this heap holds: ready lists and open batches; gives empty slabs back. */
 void slab_theap_flush(slab_theap_t *theap);
-/* Empties the heaps of finished threads as far as possible. */
-void slab_theap_sweep_parked(slab_pool_t *pool);
+/* Empties the heaps of finished threads: those parked for a while, or all. */
+void slab_theap_sweep_parked(slab_pool_t *pool, bool all);
 void slab_theap_destroy_all(slab_pool_t *pool);
 /* Fork: see slab_theap.c. */
 void slab_theap_fork_prepare(slab_pool_t *pool);

@@ -275,7 +275,7 @@ void slab_pool_trim(slab_pool_t *pool, size_t keep) {
     lock_acquire(&pool->shared_lock);
     slab_theap_flush(pool->shared);
     lock_release(&pool->shared_lock);
-    slab_theap_sweep_parked(pool);
+    slab_theap_sweep_parked(pool, true);
     slab_chunk_purge(pool, true, keep);
 }
 

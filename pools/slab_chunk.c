@@ -480,6 +480,9 @@ void slab_chunk_purge(slab_pool_t *pool, bool force, size_t keep) {
         return;
     }
     pool->purge_at = slab_now_ms() + pool->purge_delay_ms; // others stay away meanwhile
+    lock_release(&pool->lock);
+    slab_theap_sweep_parked(pool, force);
+    lock_acquire(&pool->lock);
     while (more) {
         unsigned n = purge_collect(pool, force, runs, &more);
         if (n == 0) {

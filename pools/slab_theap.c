@@ -8,8 +8,8 @@
  *
  * A thread's heaps are found through one thread-local pointer to its record: a small cache by pool id, then a
  * table. When the thread ends, a pthread key destructor (which puts itself off to the last round, since other destructors may
- * still allocate) parks its heaps in their pools; the next thread of the pool takes a parked heap over as it is, and threads
- * that need slabs empty parked heaps. After that the thread allocates through the pool's shared heap.
+ * still allocate) parks its heaps in their pools; the next thread of the pool takes a parked heap over as it is, ready lists and
+ * all. Threads that need slabs take them from parked heaps, and empty those that have waited for a while. After that the thread allocates through the pool's shared heap.
  *
  * Fork: a child has one thread. Heaps of the others may have been caught anywhere, on pages that were copied at different
  * times; nothing in them is trusted. Their live blocks stay valid, and those the child frees are reused (all other blocks of
@@ -28,6 +28,7 @@ enum {
     WAKE_DIVISOR = 8,             /* a full slab is used again when 1/8 of it, at most … */
     WAKE_MAX = 32,                /* … so many blocks, … */
     WAKE_BYTES = 2 * 1024,        /* … and at most so many bytes, are free */
+    PARKED_OLD_MS = 50,           /* heaps that wait longer for a new thread are emptied when somebody comes by */
     HEAT_KEEP = 2,                /* a medium class whose slab was empty so often since the last tick keeps it */
     TICK_BYTES = 4 * 1024,        /* blocks of this size and more bring the next tick nearer by more than one */
     PICK_CANDIDATES = 4,          /* available slabs looked at for the fullest */
@@ -300,15 +301,34 @@ static void parked_push_last(slab_pool_t *pool, slab_theap_t *theap) {
     lock_release(&pool->lock);
 }
 
-/* Takes the mail of one parked heap in (which gives its empty slabs back) and moves a slab of the class over, if it has one. */
+/* Whether the ready blocks of a parked heap shall go home: not while threads come and go, one of which may soon take it over. */
+static bool parked_is_old(const slab_theap_t *theap) {
+    return !theap->flushed && slab_now_ms() - theap->parked_since >= PARKED_OLD_MS;
+}
+
+/* The caller holds the parked heap. */
+static void parked_flush(slab_theap_t *theap) {
+    slab_theap_flush(theap);
+    theap->flushed = true;
+}
+
+/* Moves a slab of the class over from a parked heap, if the next one has any. */
 static slab_t *theap_adopt(slab_theap_t *theap, unsigned cls) {
     slab_pool_t *pool = theap->pool;
     slab_theap_t *other = parked_pop(pool);
     if (other == NULL) {
         return NULL;
     }
-    theap_take_mail(other);
+    if (parked_is_old(other)) {
+        parked_flush(other);
+    } else {
+        theap_take_mail(other);
+    }
     slab_t *slab = available_pick(other, cls);
+    if (slab == NULL && other->current[cls] != NULL) {
+        theap_drop_current(other, cls);
+        slab = available_pick(other, cls);
+    }
     if (slab != NULL) {
         // From here on frees of its blocks go to this heap; mail under way to the other one is forwarded.
         store_release(&slab->head.owner, (uintptr_t)theap);
@@ -317,17 +337,20 @@ static slab_t *theap_adopt(slab_theap_t *theap, unsigned cls) {
     return slab;
 }
 
-void slab_theap_sweep_parked(slab_pool_t *pool) {
-    uint32_t count;
+void slab_theap_sweep_parked(slab_pool_t *pool, bool all) {
     lock_acquire(&pool->lock);
-    count = pool->theap_count;
+    uint32_t count = pool->theap_count;
     lock_release(&pool->lock);
     for (uint32_t i = 0; i < count; i++) {
         slab_theap_t *theap = parked_pop(pool);
         if (theap == NULL) {
             break;
         }
-        slab_theap_flush(theap);
+        if (all || parked_is_old(theap)) {
+            parked_flush(theap);
+        } else {
+            theap_take_mail(theap);
+        }
         parked_push_last(pool, theap);
     }
 }
@@ -373,7 +396,7 @@ static slab_t *theap_next_slab(slab_theap_t *theap, unsigned cls) {
     }
     if (slab == NULL) { // out of memory: what idle and finished heaps hold may help
         slab_theap_flush(theap);
-        slab_theap_sweep_parked(theap->pool);
+        slab_theap_sweep_parked(theap->pool, true);
         slab = available_pick(theap, cls);
         slab = slab != NULL ? slab : slab_new(theap, cls);
     }
@@ -475,6 +498,7 @@ __attribute__((destructor)) static void exit_key_delete(void) {
 slab_theap_t *slab_theap_new(slab_pool_t *pool, bool shared) {
     slab_theap_t *theap = shared ? NULL : parked_pop(pool);
     if (theap != NULL) {
+        theap->flushed = false;
         return theap;
     }
     theap = base_alloc(sizeof(slab_theap_t));
@@ -607,8 +631,11 @@ static void thread_exit(void *arg) {
         }
         lock_release(&slot->lock);
         if (pool != NULL) {
-            slab_theap_flush(record->entry[i].theap);
-            parked_push(pool, record->entry[i].theap);
+            slab_theap_t *theap = record->entry[i].theap;
+            slab_remote_flush(theap);
+            theap_take_mail(theap);
+            theap->parked_since = slab_now_ms();
+            parked_push(pool, theap);
             fetch_sub_acq_rel(&pool->exiting, 1);
         }
     }

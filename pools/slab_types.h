@@ -105,6 +105,8 @@ typedef struct slab_theap {
     struct slab_theap *next_parked;          /* under the pool's lock */
     struct slab_theap *next_of_pool;         /* all heaps of the pool; under the pool's lock */
     bool parked;                             /* under the pool's lock */
+    bool flushed;                            /* parked and holding no ready blocks any more */
+    uint32_t parked_since;                   /* ms */
     bool shared;                             /* the pool's heap for threads that have none */
     _Alignas(64) _Atomic(slab_t *) mailbox;  /* slabs with remote frees; any thread pushes, the holder takes all */
 } slab_theap_t;

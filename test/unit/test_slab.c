@@ -129,7 +129,17 @@ static void check_too_much(umf_memory_pool_handle_t pool) {
     cr_assert_eq(umfPoolFree(pool, large), OK);
 }
 
-Test(slab, too_much_is_null) { on_all_kinds(check_too_much); }
+Test(slab, too_much_is_null) {
+    for (int kind = 0; kind < KINDS; kind++) {
+        if (kind == KIND_MALLOC && (UNDER_ASAN || UNDER_TSAN)) {
+            continue; // their malloc stops the program
+        }
+        umf_memory_pool_handle_t pool = slab_on(provider_of_kind(kind));
+        check_too_much(pool);
+        cr_assert_eq(umfPoolDestroy(pool), OK);
+        cr_assert_eq(live_bytes_of_kind(kind), 0);
+    }
+}
 
 static void check_disjoint(umf_memory_pool_handle_t pool) {
     uint64_t rng = 1;
@@ -745,7 +755,8 @@ Test(slab, slab_pools_inside_each_other) {
         cr_assert_eq(by_ptr(ptr), pool[i + 1]);
         cr_assert_eq(umfPoolFree(pool[i], umfPoolMalloc(pool[i + 1], 77)), INVAL); // inside a block, for this pool
         if (i + 1 < ARRAY_LENGTH(sizes)) {
-            script_run(&(script_t){.pool = pool[i + 1], .seed = i, .steps = 500, .slots = 20, .size_max = 2000});
+            script_run(&(script_t){.pool = pool[i + 1], .seed = i, .steps = 500, .slots = 20, .size_max = 2000,
+                                   .may_fail = sizes[i] < 4 * MIB}); // less than a slab of each class
         }
         size_t room = 0; // the block around is a block still, although another pool's begins there as well
         cr_assert_eq(umfPoolMallocUsableSize(pool[i], block[i], &room), OK);

@@ -12,7 +12,7 @@
 
 #include "test/unit/slab_for_test.h"
 
-enum { SCALE = UNDER_TSAN ? 1 : 4, THREADS = 5 };
+enum { SCALE = UNDER_TSAN || UNDER_ASAN ? 1 : 3, THREADS = 5 };
 
 static void start(pthread_t *thread, void *(*work)(void *), void *arg) {
     cr_assert_eq(pthread_create(thread, NULL, work, arg), 0);
@@ -415,7 +415,9 @@ static void child_of_threads(parcel_t **own, int count) {
         }
     }
     script_run(&(script_t){.pool = shared_pool, .seed = 1, .steps = 1500, .slots = 100, .size_max = MIB});
-    run_threads(2, work_exchange_briefly);
+    if (!UNDER_ASAN) { // its own allocator's locks are not reset in a child, new threads may wait for ever
+        run_threads(2, work_exchange_briefly);
+    }
     umfPoolTrimMemory(shared_pool, 0);
     pid_t grandchild = fork();
     if (grandchild == 0) {
