@@ -38,6 +38,7 @@ enum {
     DISJOINT_NAME_MAX = 63,
     DISJOINT_LOOKUP_SHIFT = 11, /* look-up table of 2048 entries */
     DISJOINT_PAGE_SHIFT = 12,   /* granularity of the look-up table */
+    DISJOINT_WORD_BITS = 64,    /* of a word of a bitmap */
 };
 /* Size of the last bucket. */
 #define DISJOINT_SIZE_MAX ((size_t)1 << 31)
@@ -60,6 +61,7 @@ typedef struct disjoint_slab {
     uint64_t magic;              /* of the bucket; constant */
     _Atomic(_Atomic(void *) *) hot; /* hot slot of the owner; only used after a look at hot_span */
     _Atomic(struct disjoint_shard *) shard; /* owner; NULL: waits in the bucket, or spare. Changes only when empty */
+    size_t bytes;                /* of the slab; constant */
     uint32_t bucket;             /* index; constant */
     bool listed;                 /* in the shard's list: has free chunks */
     bool held;                   /* counted as pooled, kept by its shard */
@@ -99,7 +101,7 @@ typedef struct disjoint_shard {
 typedef struct disjoint_pool {
     _Atomic(disjoint_shard_t *) shard[DISJOINT_SHARDS_MAX + 1]; /* by thread number; not yet made: the first one */
     size_t fast_max;       /* larger requests take the slow path; 0: all of them */
-    uint8_t bucket_of[64]; /* see disjoint_bucket_of() */
+    uint8_t bucket_of[64]; /* see disjoint_bucket_of() in disjoint_inl.h */
     _Atomic(disjoint_slab_t *) *lookup; /* slabs by page, or disjoint_slab_none; a cache of what the map knows */
 
     disjoint_settings_t settings; /* constant after post_initialize */
@@ -121,34 +123,6 @@ typedef struct disjoint_pool {
 extern UMF_TLS umf_result_t disjoint_last_error;
 /* This thread's shard number; 0: none yet. */
 extern UMF_TLS uint32_t disjoint_thread;
-
-/* ---- arithmetic ---- */
-
-/* Index of the bucket for a request of 1..2^31 bytes: bucket sizes are 2^k or 3 * 2^k, so the position of the highest bit
- * of size-1 and the bit below it decide. */
-UMF_INLINE unsigned disjoint_bucket_of(const disjoint_pool_t *pool, size_t size) {
-    size_t top = (size - 1) | 3;
-    unsigned high = 63u ^ (unsigned)__builtin_clzl(top); // xor: compilers make one instruction of it
-    return pool->bucket_of[2 * high + (2 * top >> high)]; // the two highest bits are 2 or 3
-}
-
-/* True when offset is a multiple of the chunk size that magic was made for. With magic = floor((2^64 - 1) / size) + 1 this
- * is exact for offsets and sizes below 2^32 (Lemire, Kaser, Kurz: Faster remainder by direct computation). 0: never. */
-UMF_INLINE bool disjoint_is_multiple(uintptr_t offset, uint64_t magic) {
-    return offset * magic < magic;
-}
-
-/* Number of the chunk that an offset lies in. */
-UMF_INLINE size_t disjoint_chunk_of(const disjoint_bucket_t *bucket, uintptr_t offset) {
-    return likely(bucket->magic != 0) ? (size_t)(((unsigned __int128)offset * bucket->magic) >> 64)
-                                      : offset / bucket->size;
-}
-
-UMF_INLINE _Atomic(disjoint_slab_t *) *disjoint_lookup_entry(const disjoint_pool_t *pool,
-                                                             const void *ptr) {
-    return &pool->lookup[((uintptr_t)ptr >> DISJOINT_PAGE_SHIFT) &
-                         (((size_t)1 << DISJOINT_LOOKUP_SHIFT) - 1)];
-}
 
 /* ---- disjoint_buckets.c ---- */
 
@@ -176,12 +150,8 @@ void disjoint_slab_leave(disjoint_bucket_t *bucket, disjoint_slab_t *slab);
 bool disjoint_slab_keep(disjoint_pool_t *pool, disjoint_bucket_t *bucket);
 /* Undoes it. Bucket lock held. */
 void disjoint_slab_unkeep(disjoint_pool_t *pool, disjoint_bucket_t *bucket);
-/* Takes the lowest free chunk; there is one. */
-void *disjoint_slab_take(disjoint_slab_t *slab, const disjoint_bucket_t *bucket);
-/* False: it was free already. */
-bool disjoint_slab_put(disjoint_slab_t *slab, size_t chunk);
-/* The slab of this pool that ptr lies in, or NULL. */
-disjoint_slab_t *disjoint_slab_find(disjoint_pool_t *pool, const void *ptr);
+/* The slab of this pool that ptr lies in, or NULL; asks the map and remembers the answer. See disjoint_slab_find(). */
+disjoint_slab_t *disjoint_slab_find_slow(disjoint_pool_t *pool, const void *ptr);
 /* Returns all slabs at the end of the pool. First error of the provider. */
 umf_result_t disjoint_slab_return_all(disjoint_pool_t *pool);
 /* Remembers in the map that a provider allocation is one block of this pool; false: the map does not have it. */
@@ -193,7 +163,7 @@ size_t disjoint_direct_size(const disjoint_pool_t *pool, const void *ptr);
 
 umf_result_t disjoint_shards_create(disjoint_pool_t *pool);
 void disjoint_shards_destroy(disjoint_pool_t *pool);
-/* A chunk of a bucket; NULL: out of memory. */
+/* A chunk of a bucket; NULL: out of memory, also noted as the last error. */
 void *disjoint_shard_alloc(disjoint_pool_t *pool, unsigned index);
 /* Frees a chunk through any pointer into it. INVALID_ARGUMENT: it is free already. */
 umf_result_t disjoint_shard_free(disjoint_pool_t *pool, disjoint_slab_t *slab, const void *ptr);

@@ -6,8 +6,6 @@
 
 static_assert(_Alignof(disjoint_bucket_t) <= BASE_ALIGNMENT, "buckets are aligned");
 
-enum { BITS = 64 }; /* of a word of a bitmap */
-
 typedef struct bucket_sizes {
     size_t size[DISJOINT_BUCKETS_MAX];
     uint32_t count;
@@ -44,8 +42,8 @@ static uint8_t sizes_find(const bucket_sizes_t *sizes, size_t size) {
 
 /* Bytes of a descriptor with room for the bitmaps; 0: too many chunks. */
 static size_t desc_bytes(size_t chunks) {
-    size_t words = chunks / BITS + 1;
-    size_t words_of_words = words / BITS + 1;
+    size_t words = chunks / DISJOINT_WORD_BITS + 1;
+    size_t words_of_words = words / DISJOINT_WORD_BITS + 1;
     size_t bytes;
     if (mul_overflow(words + words_of_words, sizeof(uint64_t), &bytes) ||
         add_overflow(bytes, sizeof(disjoint_slab_t), &bytes)) {

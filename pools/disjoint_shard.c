@@ -13,7 +13,7 @@
 #include "core/base_alloc.h"
 #include "core/log.h"
 #include "core/state.h"
-#include "pools/disjoint.h"
+#include "pools/disjoint_inl.h"
 
 enum {
     SHARDS_MIN = 8,        /* fewer make threads meet by chance */
@@ -36,7 +36,7 @@ static uint32_t shard_numbers(void) {
     return (uint32_t)(numbers < DISJOINT_SHARDS_MAX ? numbers : DISJOINT_SHARDS_MAX);
 }
 
-static void thread_number_deal(void) {
+UMF_COLD static void thread_number_deal(void) {
     core_slot_t *slot = &umf_core_state.slots[CORE_SLOT_DISJOINT];
     disjoint_thread = (uint32_t)(fetch_add_relaxed(&slot->next_id, 1) % shard_numbers()) + 1;
 }
@@ -49,39 +49,45 @@ static disjoint_shard_t *shard_new(uint32_t number) {
     return shard;
 }
 
-/* This thread's shard, made if need be; without memory for it, the first one. */
-static disjoint_shard_t *shard_get(disjoint_pool_t *pool) {
-    if (unlikely(disjoint_thread == 0)) {
-        thread_number_deal();
-    }
-    uint32_t number = disjoint_thread;
-    disjoint_shard_t *shard = load_acquire(&pool->shard[number]);
-    if (likely(shard->number == number)) {
-        return shard;
-    }
+/* Makes the shard of a number; without memory for it, the first one serves. */
+UMF_COLD static disjoint_shard_t *shard_make(disjoint_pool_t *pool, uint32_t number) {
     lock_acquire(&pool->lock);
-    shard = load_relaxed(&pool->shard[number]);
+    disjoint_shard_t *shard = load_relaxed(&pool->shard[number]);
     if (shard->number != number) {
         disjoint_shard_t *created = shard_new(number);
         if (created != NULL) {
             shard = created;
-            store_release(&pool->shard[number], shard); // pairs with load_acquire above and in malloc
+            store_release(&pool->shard[number], shard); // pairs with load_acquire below and in malloc
         }
     }
     lock_release(&pool->lock);
     return shard;
 }
 
-static disjoint_shard_t *shard_lock_own(disjoint_pool_t *pool) {
-    disjoint_shard_t *shard = shard_get(pool);
-    if (unlikely(!lock_try_acquire(&shard->lock))) {
-        if (++contended % CONTENDED_UNTIL_MOVE == 0) {
-            thread_number_deal();
-            shard = shard_get(pool);
-        }
-        lock_acquire(&shard->lock);
+/* This thread's shard. */
+UMF_INLINE disjoint_shard_t *shard_get(disjoint_pool_t *pool) {
+    if (unlikely(disjoint_thread == 0)) {
+        thread_number_deal();
     }
+    uint32_t number = disjoint_thread;
+    disjoint_shard_t *shard = load_acquire(&pool->shard[number]);
+    return likely(shard->number == number) ? shard : shard_make(pool, number);
+}
+
+/* Somebody else is there. */
+UMF_COLD static disjoint_shard_t *shard_lock_contended(disjoint_pool_t *pool,
+                                                       disjoint_shard_t *shard) {
+    if (++contended % CONTENDED_UNTIL_MOVE == 0) {
+        thread_number_deal();
+        shard = shard_get(pool);
+    }
+    lock_acquire(&shard->lock);
     return shard;
+}
+
+UMF_INLINE disjoint_shard_t *shard_lock_own(disjoint_pool_t *pool) {
+    disjoint_shard_t *shard = shard_get(pool);
+    return likely(lock_try_acquire(&shard->lock)) ? shard : shard_lock_contended(pool, shard);
 }
 
 /* Shards in the order of their numbers; NULL: there is none of this number. */
@@ -97,15 +103,15 @@ static disjoint_shard_t *shard_at(disjoint_pool_t *pool, uint32_t number) {
  * first of its list, or would become it, and no free chunk lies lower), and whose slab would not become empty by it
  * (or counts as kept anyway).
  */
-static void slab_refresh(const disjoint_pool_t *pool, const disjoint_shard_t *shard,
-                         disjoint_slab_t *slab) {
+UMF_INLINE void slab_refresh(const disjoint_pool_t *pool, const disjoint_shard_t *shard,
+                             disjoint_slab_t *slab) {
     bool next = !slab->listed || shard->list[slab->bucket] == slab;
     bool stays = load_relaxed(&slab->used) > 1 || (slab->held && pool->lazy);
     bool fast = next && stays && pool->fast_max != 0;
     store_relaxed(&slab->hot_span, fast ? slab->low * pool->bucket[slab->bucket].size : 0);
 }
 
-static void list_push(const disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
+UMF_NOINLINE static void list_push(const disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
     disjoint_slab_t *old = shard->list[slab->bucket];
     slab->prev = NULL;
     slab->next = old;
@@ -117,7 +123,7 @@ static void list_push(const disjoint_pool_t *pool, disjoint_shard_t *shard, disj
     }
 }
 
-static void list_remove(const disjoint_pool_t *pool, disjoint_shard_t *shard,
+UMF_NOINLINE static void list_remove(const disjoint_pool_t *pool, disjoint_shard_t *shard,
                         disjoint_slab_t *slab) {
     if (slab->next != NULL) {
         slab->next->prev = slab->prev;
@@ -134,7 +140,7 @@ static void list_remove(const disjoint_pool_t *pool, disjoint_shard_t *shard,
 }
 
 /* The held slab of a bucket, if it is in use, counts as such from now on. */
-static void shard_settle(disjoint_pool_t *pool, disjoint_shard_t *shard, unsigned index) {
+UMF_NOINLINE static void shard_settle(disjoint_pool_t *pool, disjoint_shard_t *shard, unsigned index) {
     disjoint_slab_t *slab = shard->held[index];
     if (slab == NULL || load_relaxed(&slab->used) == 0) {
         return;
@@ -184,7 +190,7 @@ static void slab_to_shared(disjoint_bucket_t *bucket, disjoint_slab_t *slab) {
 }
 
 /* A slab has become empty. One that goes back is put in front of *out. */
-static void slab_emptied(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab,
+UMF_NOINLINE static void slab_emptied(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab,
                          disjoint_slab_t **out) {
     disjoint_bucket_t *bucket = &pool->bucket[slab->bucket];
     shard_settle(pool, shard, slab->bucket);
@@ -205,7 +211,7 @@ static void slab_emptied(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoin
 }
 
 /* False: the chunk was free already. */
-static bool shard_put(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab,
+UMF_INLINE bool shard_put(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab,
                       size_t chunk, disjoint_slab_t **out) {
     if (!disjoint_slab_put(slab, chunk)) {
         return false;
@@ -221,7 +227,7 @@ static bool shard_put(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_s
     return true;
 }
 
-static void *shard_take(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
+UMF_INLINE void *shard_take(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
     disjoint_bucket_t *bucket = &pool->bucket[slab->bucket];
     void *ptr = disjoint_slab_take(slab, bucket);
     if (load_relaxed(&slab->used) == bucket->chunks) {
@@ -235,11 +241,11 @@ static void *shard_take(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint
 }
 
 /* Puts the hot chunk of a bucket back into its slab. */
-static void shard_cool(disjoint_pool_t *pool, disjoint_shard_t *shard, unsigned index,
+UMF_NOINLINE static void shard_cool_slow(disjoint_pool_t *pool, disjoint_shard_t *shard, unsigned index,
                        disjoint_slab_t **out) {
-    void *ptr = load_relaxed(&shard->hot[index]);
     // acquire: what its last holder did to the chunk is done
-    if (ptr == NULL || (ptr = exchange_acq_rel(&shard->hot[index], NULL)) == NULL) {
+    void *ptr = exchange_acq_rel(&shard->hot[index], NULL);
+    if (ptr == NULL) {
         return;
     }
     // Its slab is owned by this shard: it has been in use since the chunk was taken.
@@ -251,6 +257,13 @@ static void shard_cool(disjoint_pool_t *pool, disjoint_shard_t *shard, unsigned 
     size_t chunk = disjoint_chunk_of(&pool->bucket[index],
                                      (uintptr_t)ptr - load_relaxed(&slab->base));
     shard_put(pool, shard, slab, chunk, out);
+}
+
+UMF_INLINE void shard_cool(disjoint_pool_t *pool, disjoint_shard_t *shard, unsigned index,
+                           disjoint_slab_t **out) {
+    if (load_relaxed(&shard->hot[index]) != NULL) {
+        shard_cool_slow(pool, shard, index, out);
+    }
 }
 
 /* ---- malloc ------------------------------------------------------------------------------------ */
@@ -299,9 +312,9 @@ static void *take_anywhere(disjoint_pool_t *pool, unsigned index) {
     return ptr;
 }
 
-static void count_alloc(const disjoint_pool_t *pool, disjoint_bucket_t *bucket, bool from_pool,
+UMF_INLINE void count_alloc(const disjoint_pool_t *pool, disjoint_bucket_t *bucket, bool from_pool,
                         const void *ptr) {
-    if (pool->settings.trace >= 2 && ptr != NULL) {
+    if (unlikely(pool->settings.trace >= 2) && ptr != NULL) {
         fetch_add_relaxed(&bucket->alloc_num, 1);
         fetch_add_relaxed(&bucket->alloc_pool_num, from_pool ? 1 : 0);
     }
@@ -318,6 +331,7 @@ UMF_NOINLINE static void *alloc_from_new_slab(disjoint_pool_t *pool, disjoint_bu
         }
         if (disjoint_shard_trim(pool, 0) == 0 ||
             (slab = disjoint_slab_create(pool, bucket)) == NULL) {
+            disjoint_last_error = UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
             return NULL;
         }
     }
@@ -349,7 +363,7 @@ void *disjoint_shard_alloc(disjoint_pool_t *pool, unsigned index) {
 /* ---- free -------------------------------------------------------------------------------------- */
 
 /* The owner of the slab, locked; NULL: nobody, so that none of its chunks can be taken. */
-static disjoint_shard_t *shard_lock_owner(disjoint_slab_t *slab) {
+UMF_INLINE disjoint_shard_t *shard_lock_owner(disjoint_slab_t *slab) {
     for (;;) {
         disjoint_shard_t *shard = load_acquire(&slab->shard);
         if (shard == NULL) {
@@ -385,7 +399,7 @@ umf_result_t disjoint_shard_free(disjoint_pool_t *pool, disjoint_slab_t *slab, c
         log_error("umfPoolFree(%p): no allocated block of pool \"%s\"", ptr, pool->settings.name);
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
-    if (pool->settings.trace >= 2) {
+    if (unlikely(pool->settings.trace >= 2)) {
         fetch_add_relaxed(&bucket->free_num, 1);
     }
     return UMF_RESULT_SUCCESS;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Slabs of a disjoint pool: taking and putting back chunks, the way from an address to its slab, and the traffic with the
- * provider, which runs without any lock of the pool.
+ * Slabs of a disjoint pool: the way from an address to its slab, and the traffic with the provider, which runs without any lock of
+ * the pool.
  *
  * From an address to its slab: a table by page number holds slabs that were asked for before. An entry may be outdated; what
  * counts is whether the address lies in the slab's memory, which the caller tests. On a miss the address map
@@ -9,51 +9,7 @@
  */
 #include "core/base_alloc.h"
 #include "core/log.h"
-#include "pools/disjoint.h"
-
-enum { BITS = 64 };
-
-/* ---- chunks ---------------------------------------------------------------------------------- */
-
-static size_t lowest_free(const disjoint_slab_t *slab) {
-    size_t word = slab->low / BITS;
-    uint64_t free = ~slab->taken[word];
-    if (unlikely(free == 0)) {
-        size_t i = word / BITS; // all words below are full, and so are their bits
-        while (~slab->full[i] == 0) {
-            i++;
-        }
-        word = i * BITS + (size_t)__builtin_ctzll(~slab->full[i]);
-        free = ~slab->taken[word];
-    }
-    return word * BITS + (size_t)__builtin_ctzll(free);
-}
-
-void *disjoint_slab_take(disjoint_slab_t *slab, const disjoint_bucket_t *bucket) {
-    size_t chunk = lowest_free(slab);
-    ASSERT(chunk < bucket->chunks);
-    size_t word = chunk / BITS;
-    slab->taken[word] |= UINT64_C(1) << (chunk % BITS);
-    if (~slab->taken[word] == 0) {
-        slab->full[word / BITS] |= UINT64_C(1) << (word % BITS);
-    }
-    slab->low = chunk + 1;
-    store_relaxed(&slab->used, load_relaxed(&slab->used) + 1);
-    return (char *)load_relaxed(&slab->base) + chunk * bucket->size;
-}
-
-bool disjoint_slab_put(disjoint_slab_t *slab, size_t chunk) {
-    size_t word = chunk / BITS;
-    uint64_t bit = UINT64_C(1) << (chunk % BITS);
-    if ((slab->taken[word] & bit) == 0) {
-        return false;
-    }
-    slab->taken[word] &= ~bit;
-    slab->full[word / BITS] &= ~(UINT64_C(1) << (word % BITS));
-    slab->low = chunk < slab->low ? chunk : slab->low;
-    store_relaxed(&slab->used, load_relaxed(&slab->used) - 1);
-    return true;
-}
+#include "pools/disjoint_inl.h"
 
 /* ---- from an address to its slab --------------------------------------------------------------- */
 
@@ -114,25 +70,15 @@ size_t disjoint_direct_size(const disjoint_pool_t *pool, const void *ptr) {
     return 0;
 }
 
-static bool slab_contains(const disjoint_slab_t *slab, const disjoint_bucket_t *bucket,
-                          const void *ptr) {
-    uintptr_t base = load_relaxed(&slab->base);
-    return base != 0 && (uintptr_t)ptr - base < bucket->slab_bytes;
-}
-
-disjoint_slab_t *disjoint_slab_find(disjoint_pool_t *pool, const void *ptr) {
-    _Atomic(disjoint_slab_t *) *entry = disjoint_lookup_entry(pool, ptr);
-    disjoint_slab_t *slab = load_acquire(entry);
-    if (slab_contains(slab, &pool->bucket[slab->bucket], ptr)) {
-        return slab;
-    }
+disjoint_slab_t *disjoint_slab_find_slow(disjoint_pool_t *pool, const void *ptr) {
     for (map_region_t *region = map_find_region(ptr); region != NULL; region = region->parent) {
         if (region->desc_at != slab_desc_at || load_relaxed(&region->id) == 0) {
             continue; // not ours, or left over from a pool that is gone
         }
-        slab = region->pool_data;
-        if (slab->pool == pool && slab_contains(slab, &pool->bucket[slab->bucket], ptr)) {
-            store_release(entry, slab); // pairs with load_acquire above and in the fast path
+        disjoint_slab_t *slab = region->pool_data;
+        if (slab->pool == pool && disjoint_slab_contains(slab, ptr)) {
+            // pairs with load_acquire in disjoint_slab_find and in the fast path
+            store_release(disjoint_lookup_entry(pool, ptr), slab);
             return slab;
         }
     }
@@ -166,9 +112,10 @@ static disjoint_slab_t *desc_new(disjoint_pool_t *pool, disjoint_bucket_t *bucke
             return NULL;
         }
         slab->pool = pool;
+        slab->bytes = bucket->slab_bytes;
         slab->magic = bucket->magic;
         slab->bucket = bucket->index;
-        slab->full = &slab->taken[bucket->chunks / BITS + 1];
+        slab->full = &slab->taken[bucket->chunks / DISJOINT_WORD_BITS + 1];
     }
     return slab;
 }

@@ -12,7 +12,7 @@
 #include "core/base_alloc.h"
 #include "core/log.h"
 #include "core/tracking.h"
-#include "pools/disjoint.h"
+#include "pools/disjoint_inl.h"
 
 static const char DEFAULT_NAME[] = "disjoint";
 
@@ -269,9 +269,6 @@ UMF_NOINLINE static void *malloc_slow(disjoint_pool_t *pool, size_t size) {
         ptr = alloc_direct(pool, size, 0);
     } else {
         ptr = disjoint_shard_alloc(pool, disjoint_bucket_of(pool, size));
-        if (unlikely(ptr == NULL)) {
-            return fail(UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY);
-        }
     }
     trace_call(pool, "malloc", size, ptr);
     return ptr;
@@ -282,11 +279,11 @@ static void *op_malloc(void *priv, size_t size) {
     if (likely(size - 1 < pool->fast_max)) {
         // acquire: pairs with the release that published the shard
         disjoint_shard_t *shard = load_acquire(&pool->shard[disjoint_thread]);
+        unsigned index = disjoint_bucket_of(pool, size);
+        _Atomic(void *) *hot = &shard->hot[index];
         // acq_rel: pairs with the exchange in op_free; the chunk's last use is over
-        void *ptr = exchange_acq_rel(&shard->hot[disjoint_bucket_of(pool, size)], NULL);
-        if (likely(ptr != NULL)) {
-            return ptr;
-        }
+        void *ptr = load_relaxed(hot) != NULL ? exchange_acq_rel(hot, NULL) : NULL;
+        return likely(ptr != NULL) ? ptr : disjoint_shard_alloc(pool, index);
     }
     return malloc_slow(pool, size);
 }
