@@ -6,6 +6,8 @@
  */
 #include "config/proxy_settings.h"
 
+#include <umf/pools/pool_slab.h>
+
 #include <string.h>
 
 #include "config/settings_text.h"
@@ -14,8 +16,12 @@
 
 enum { WORD_BYTES = 32 };
 
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 #define HOUR_MS 3600000
+#define TEXT_OF(macro) TEXT_OF_(macro)
+#define TEXT_OF_(text) #text
 
 /* One row a key; the words of an ENUM are in the order of its enum. */
 /* clang-format off */
@@ -29,8 +35,8 @@ static const settings_key_t keys[] = {
     KEY_NODES("os.numa.nodes", numa_nodes, "Nodes for os.numa.mode: needed by bind, interleave and split, optional for preferred."),
     KEY_SIZE("os.numa.part.size", numa_part_size, 0, 1024 * GIB, "0", "With interleave: bytes on one node before the next; 0 is a page."),
     KEY_WEIGHTS("os.numa.partitions", numa_partitions, "With split: share of each node, as node:weight; by default all nodes get the same."),
-    KEY_SIZE("slab.chunk.size", slab_chunk_size, 0, GIB, "0", "Memory that the slab pool takes from the provider at a time, a power of two; 0 leaves it to the pool."),
-    KEY_MSEC("slab.purge.delay", slab_purge_delay_ms, 0, HOUR_MS, "200ms", "How long memory stays unused before it goes back to the system."),
+    KEY_SIZE("slab.chunk.size", slab_chunk_size, 0, 64 * MIB, "0", "Memory that the slab pool takes first, a multiple of 64k (later more at a time); 0 leaves it to the pool."),
+    KEY_MSEC("slab.purge.delay", slab_purge_delay_ms, 0, HOUR_MS, TEXT_OF(UMF_SLAB_PURGE_DELAY_MS_DEFAULT) "ms", "How long memory stays unused before it goes back to the system."),
     KEY_BOOL("slab.keep.all", slab_keep_all, "no", "Never give memory back before the process ends."),
     KEY_ENUM("stats", stats, "off|exit", "off", "When to print statistics on standard error."),
     KEY_STRING("log", log, "", "As UMF_LOG, with commas for semicolons: log=level:debug,output:file,/tmp/umf.log. Without an output: stderr."),
@@ -164,9 +170,9 @@ static void check_pages(settings_run_t *run, proxy_settings_t *s) {
 }
 
 static void check_chunk(settings_run_t *run, proxy_settings_t *s) {
-    if (s->slab_chunk_size != 0 && !is_pow2(s->slab_chunk_size)) {
+    if (s->slab_chunk_size % (64 * KIB) != 0) {
         settings_complain(run,
-                          "slab.chunk.size: %llu bytes is not a power of two; "
+                          "slab.chunk.size: %llu bytes is not a multiple of 64k; "
                           "use one, as in 4M, or 0 for the pool's own choice",
                           (unsigned long long)s->slab_chunk_size);
         s->slab_chunk_size = 0;

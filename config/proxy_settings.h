@@ -57,7 +57,7 @@ typedef struct proxy_settings {
         numa_partitions; /* only with PROXY_NUMA_SPLIT; names nodes of numa_nodes only */
     proxy_page_size_t page_size;
     bool page_strict;             /* fail instead of falling back to ordinary pages */
-    uint64_t slab_chunk_size;     /* bytes, a power of two; 0: the pool's own choice */
+    uint64_t slab_chunk_size;     /* bytes, a multiple of 64 KiB; 0: the pool's own choice */
     uint64_t slab_purge_delay_ms; /* 0: at once */
     bool slab_keep_all;           /* never give memory back */
     proxy_stats_t stats;

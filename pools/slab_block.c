@@ -199,6 +199,13 @@ static void pool_fill_classes(slab_pool_t *pool) {
     pool->medium_max = SLAB_CLASS_MAX;
 }
 
+/* Page size that the provider recommends for huge blocks, if slices are smaller. */
+static size_t pool_huge_granule(umf_memory_provider_handle_t provider) {
+    size_t page = 0;
+    umf_result_t result = umfMemoryProviderGetRecommendedPageSize(provider, LARGE_MAX_BYTES, &page);
+    return result == UMF_RESULT_SUCCESS && is_pow2(page) && page > MAP_SLICE_BYTES ? page : MAP_SLICE_BYTES;
+}
+
 umf_result_t slab_pool_create(umf_memory_provider_handle_t provider, const slab_settings_t *settings,
                               slab_pool_t **out) {
     core_slot_t *slot = &umf_core_state.slots[CORE_SLOT_SLAB];
@@ -219,6 +226,7 @@ umf_result_t slab_pool_create(umf_memory_provider_handle_t provider, const slab_
     pool->chunk_max_bytes = CHUNK_MAX_BYTES;
     pool->next_chunk_bytes = pool->chunk_min_bytes;
     pool->large_max = LARGE_MAX_BYTES;
+    pool->huge_granule = pool_huge_granule(provider);
     pool->cache_max_bytes = CACHE_MAX_BYTES;
     pool->purge_delay_ms = settings->purge_delay_ms;
     pool->keep_all = settings->keep_all;

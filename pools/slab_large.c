@@ -24,13 +24,13 @@ enum {
     CACHE_WASTE_DIVISOR = 4,              /* a cached block may be 1/4 larger than asked for */
 };
 
-/* Bytes of a huge block: whole slices; `grow` adds an eighth of untouched room. */
-static bool huge_bytes(size_t size, bool grow, size_t *bytes) {
+/* Bytes of a huge block: whole slices, or whole pages where those are larger; `grow` adds an eighth of untouched room. */
+static bool huge_bytes(const slab_pool_t *pool, size_t size, bool grow, size_t *bytes) {
     size_t wanted;
     if (add_overflow(size, grow ? size / 8 : 0, &wanted)) {
         return false;
     }
-    return align_up_checked(wanted, MAP_SLICE_BYTES, bytes);
+    return align_up_checked(wanted, wanted >= pool->huge_granule ? pool->huge_granule : MAP_SLICE_BYTES, bytes);
 }
 
 /* Live huge blocks are listed, so that the end of the pool finds them. */
@@ -178,7 +178,7 @@ static void *huge_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool g
     if (alignment < MAP_SLICE_BYTES) {
         alignment = MAP_SLICE_BYTES;
     }
-    if (!huge_bytes(size, grow, &bytes)) {
+    if (!huge_bytes(pool, size, grow, &bytes)) {
         return NULL;
     }
     slab_t *slab = cache_take(pool, bytes, alignment);
@@ -279,7 +279,7 @@ static void *huge_remap(slab_t *slab, size_t size) {
     slab_pool_t *pool = slab->pool;
     size_t bytes;
     if (pool->extension == NULL || pool->extension->remap == NULL || slab->head.region->children > 0 ||
-        !huge_bytes(size, size > slab->block_bytes, &bytes)) {
+        !huge_bytes(pool, size, size > slab->block_bytes, &bytes)) {
         return NULL;
     }
     size_t old_bytes = slab->block_bytes;

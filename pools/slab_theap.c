@@ -655,9 +655,12 @@ void slab_theap_destroy_all(slab_pool_t *pool) {
 
 void slab_theap_fork_prepare(slab_pool_t *pool) {
     slab_theap_t *own = slab_theap_find(pool);
-    if (own != NULL && pool->theap_count > 1) {
-        slab_remote_flush(own);
-        theap_take_mail(own);
+    if (pool->theap_count > 1) { // with the shared heap: more than one thread has been here
+        if (own != NULL) {
+            slab_remote_flush(own);
+            theap_take_mail(own);
+        }
+        slab_theap_sweep_parked(pool, false);
     }
 }
 
@@ -671,9 +674,6 @@ static void slab_distrust(slab_t *slab) {
 }
 
 void slab_theap_fork_child(slab_pool_t *pool) {
-    if (pool->theap_count <= 1) {
-        return;
-    }
     slab_theap_t *own = slab_theap_find(pool);
     for (slab_theap_t *theap = pool->theaps; theap != NULL; theap = theap->next_of_pool) {
         store_relaxed(&theap->mailbox, NULL);

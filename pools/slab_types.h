@@ -165,6 +165,7 @@ typedef struct slab_pool {
     void *extension_priv;
     size_t chunk_min_bytes, chunk_max_bytes;
     size_t large_max;        /* larger blocks are huge */
+    size_t huge_granule;     /* sizes of huge blocks from here on are multiples of it: the provider's page size for them */
     size_t cache_max_bytes;  /* of huge blocks kept for reuse */
     uint32_t purge_delay_ms; /* 0: at once */
     bool keep_all;           /* never purges nor returns memory before the end */

@@ -34,7 +34,10 @@
 
 process_state_t process_state;
 
-enum { SHM_NAME_BYTES = 64 };
+enum {
+    SHM_NAME_BYTES = 64,
+    HUGE_PAGE_CHUNK_BYTES = 4 * 1024 * 1024, // first chunk with huge pages
+};
 
 /* ---- step 1 ------------------------------------------------------------------------------------------------ */
 
@@ -150,7 +153,12 @@ static umf_result_t make_process_pool(const proxy_settings_t *settings, made_poo
     }
     umfSlabPoolParamsSetPurgeDelay(params, (uint32_t)settings->slab_purge_delay_ms);
     umfSlabPoolParamsSetKeepAll(params, settings->slab_keep_all);
-    umfSlabPoolParamsSetChunkSize(params, settings->slab_chunk_size);
+    // Chunks smaller than a huge page would never get one.
+    size_t chunk_bytes = settings->slab_chunk_size;
+    if (chunk_bytes == 0 && settings->page_size != PROXY_PAGE_DEFAULT) {
+        chunk_bytes = HUGE_PAGE_CHUNK_BYTES;
+    }
+    umfSlabPoolParamsSetChunkSize(params, chunk_bytes);
     result = make_provider(settings, &provider);
     if (result == UMF_RESULT_SUCCESS) {
         bool slab = settings->pool == PROXY_POOL_SLAB;

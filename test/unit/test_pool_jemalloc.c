@@ -275,9 +275,22 @@ Test(pool_jemalloc, the_provider_sees_only_its_own_blocks) {
     }
 }
 
+static umf_result_t null_split(void *priv, void *ptr, size_t total, size_t first) {
+    (void)priv, (void)ptr, (void)total, (void)first;
+    return OK;
+}
+
+static umf_result_t null_merge(void *priv, void *low, void *high, size_t total) {
+    (void)priv, (void)low, (void)high, (void)total;
+    return OK;
+}
+
 Test(pool_jemalloc, it_works_on_no_memory_at_all) {
     need_pool();
-    cr_assert_eq(umfMemoryProviderCreate(&null_provider_ops, NULL, &provider), OK);
+    umf_memory_provider_ops_t ops = null_provider_ops;
+    ops.ext_allocation_split = null_split;
+    ops.ext_allocation_merge = null_merge;
+    cr_assert_eq(umfMemoryProviderCreate(&ops, NULL, &provider), OK);
     cr_assert_eq(umfPoolCreate(umfJemallocPoolOps(), provider, NULL, 0, &pool), OK);
     cr_assert_null(umfPoolMalloc(pool, 8));
     cr_assert_eq(umfPoolGetLastAllocationError(pool), OOM);
@@ -569,64 +582,68 @@ Test(pool_jemalloc, destructors_of_a_thread_can_use_it) {
     tear_down();
 }
 
-/*
- * A provider whose blocks come from another jemalloc pool: its calls come in the middle of calls of the first one. The
- * parts of a block go back together.
- */
-typedef struct relay_block {
-    char *base;
-    size_t size, live;
-} relay_block_t;
-static relay_block_t relay_block[256];
-static size_t relay_blocks;
+/* A provider that keeps its notes in a jemalloc pool: its calls come in the middle of calls of the other one. */
+static size_t notes;
 
-static umf_result_t relay_alloc(void *priv, size_t size, size_t alignment, void **ptr) {
-    (void)priv;
-    cr_assert_lt(relay_blocks, ARRAY_LENGTH(relay_block));
-    *ptr = umfPoolAlignedMalloc(many[0], size, alignment > PAGE ? alignment : PAGE);
-    if (*ptr == NULL) {
-        return OOM;
-    }
-    relay_block[relay_blocks++] = (relay_block_t){*ptr, size, size};
-    return OK;
+static umf_result_t noting_alloc(void *priv, size_t size, size_t alignment, void **ptr) {
+    char *note = umfPoolMalloc(many[0], 24);
+    cr_assert_not_null(note);
+    memset(note, 1, 24);
+    notes++;
+    umf_result_t result = strict_alloc(priv, size, alignment, ptr);
+    cr_assert_eq(umfPoolFree(many[0], note), OK);
+    return result;
 }
 
-static umf_result_t relay_free(void *priv, void *ptr, size_t size) {
-    (void)priv;
-    relay_block_t *block = relay_block;
-    while (block->live == 0 || (char *)ptr < block->base ||
-           (char *)ptr >= block->base + block->size) {
-        cr_assert_lt(++block, relay_block + relay_blocks);
-    }
-    block->live -= size;
-    return block->live == 0 ? umfPoolFree(many[0], block->base) : OK;
-}
-
-static umf_result_t relay_merge(void *priv, void *low, void *high, size_t total) {
-    (void)priv, (void)low, (void)high, (void)total;
-    return NOTSUP; // might join two blocks
+static umf_result_t noting_split(void *priv, void *ptr, size_t total, size_t first) {
+    void *note = umfPoolMalloc(many[0], 100000);
+    umf_result_t result = strict_split(priv, ptr, total, first);
+    cr_assert_eq(umfPoolFree(many[0], note), OK);
+    return result;
 }
 
 Test(pool_jemalloc, a_provider_may_use_another_jemalloc_pool) {
     need_pool();
     umf_memory_provider_ops_t ops = test_provider_ops;
-    umf_memory_provider_handle_t relay = NULL;
-    ops.alloc = relay_alloc;
-    ops.free = relay_free;
-    ops.ext_allocation_merge = relay_merge;
+    umf_memory_provider_handle_t noting = NULL;
+    ops.alloc = noting_alloc;
+    ops.free = strict_free;
+    ops.ext_allocation_split = noting_split;
+    ops.ext_allocation_merge = strict_merge;
     provider = os_provider(UMF_PROTECTION_READ | UMF_PROTECTION_WRITE);
     cr_assert_eq(umfPoolCreate(umfJemallocPoolOps(), provider, NULL, 0, &many[0]), OK);
-    cr_assert_eq(umfMemoryProviderCreate(&ops, &state, &relay), OK);
-    cr_assert_eq(umfPoolCreate(umfJemallocPoolOps(), relay, NULL, 0, &pool), OK);
+    cr_assert_eq(umfMemoryProviderCreate(&ops, &state, &noting), OK);
+    cr_assert_eq(umfPoolCreate(umfJemallocPoolOps(), noting, NULL, 0, &pool), OK);
     check_sizes_and_contents(pool);
     check_look_up(pool);
+    check_threads(pool);
+    cr_assert_gt(notes, 1);
     cr_assert_eq(umfPoolDestroy(pool), OK);
-    for (size_t i = 0; i < relay_blocks; i++) {
-        cr_assert_eq(relay_block[i].live, 0);
-    }
-    cr_assert_eq(umfMemoryProviderDestroy(relay), OK);
+    cr_assert_eq(strict.count, 0);
+    cr_assert_eq(umfMemoryProviderDestroy(noting), OK);
     cr_assert_eq(umfPoolDestroy(many[0]), OK);
     cr_assert_eq(umfMemoryProviderDestroy(provider), OK);
+}
+
+/* The table of pages is one for all of them. */
+Test(pool_jemalloc, memory_of_another_jemalloc_pool_is_not_taken) {
+    set_up(0);
+    for (size_t i = 0; i < ARRAY_LENGTH(all_flags); i++) {
+        umf_fixed_memory_provider_params_handle_t params = NULL;
+        umf_memory_provider_handle_t fixed = NULL;
+        umf_memory_pool_handle_t inner = NULL;
+        char *block = umfPoolAlignedMalloc(pool, 4 * MIB, PAGE);
+        cr_assert_eq(umfFixedMemoryProviderParamsCreate(block, 4 * MIB, &params), OK);
+        cr_assert_eq(umfMemoryProviderCreate(umfFixedMemoryProviderOps(), params, &fixed), OK);
+        cr_assert_eq(umfFixedMemoryProviderParamsDestroy(params), OK);
+        cr_assert_eq(umfPoolCreate(umfJemallocPoolOps(), fixed, NULL, all_flags[i], &inner), OK);
+        cr_assert_null(umfPoolMalloc(inner, 100));
+        cr_assert_eq(umfPoolGetLastAllocationError(inner), OOM);
+        cr_assert_eq(umfPoolDestroy(inner), OK);
+        cr_assert_eq(umfMemoryProviderDestroy(fixed), OK);
+        cr_assert_eq(umfPoolFree(pool, block), OK);
+    }
+    tear_down();
 }
 
 /* ---- fork ------------------------------------------------------------------------------------------------------ */

@@ -309,7 +309,7 @@ static const struct bad {
     {"slab.purge.delay=3601s", "out of range"},
     {"slab.purge.delay=10us", "not a time"},
     {"slab.chunk.size=2G", "out of range"},
-    {"slab.chunk.size=3M", "slab.chunk.size: 3145728 bytes is not a power of two"},
+    {"slab.chunk.size=100k", "slab.chunk.size: 102400 bytes is not a multiple of 64k"},
     {"os.numa.part.size=-1;os.numa.mode=default", "os.numa.part.size=-1: not a size"},
     /* lists */
     {"os.numa.nodes=",
