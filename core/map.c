@@ -394,13 +394,15 @@ static size_t region_extent(const map_region_t *region) {
     return size != 0 ? size : 1;
 }
 
-static bool region_stale(const map_region_t *region) {
+/* The innermost region from `region` outwards that is no left-over: neither removed nor inside a removed one. NULL: none. */
+static map_region_t *region_not_stale(map_region_t *region) {
+    map_region_t *found = region;
     for (; region != NULL; region = region->parent) {
         if (region->dead) {
-            return true;
+            found = region->parent;
         }
     }
-    return false;
+    return found;
 }
 
 /* The region around that still lives, or NULL. */
@@ -426,10 +428,8 @@ umf_result_t map_add(const map_region_info_t *info, map_region_t **out) {
     }
     umf_result_t result = UMF_RESULT_SUCCESS;
     lock_acquire(&map->lock);
-    map_region_t *parent = map_find_region(info->base);
-    if (region_stale(parent)) {
-        parent = NULL; // left over from memory freed in the wrong order
-    }
+    // What was left over from memory freed in the wrong order is passed by: the memory is in use again.
+    map_region_t *parent = region_not_stale(map_find_region(info->base));
     if (parent != NULL && end > parent->base + region_extent(parent)) {
         result = UMF_RESULT_ERROR_INVALID_ARGUMENT;
         goto done;
@@ -615,12 +615,30 @@ void map_set_slices(uintptr_t base, size_t count, map_desc_t *desc) {
     }
 }
 
+void map_clear_slices(uintptr_t base, size_t count, map_region_t *region) {
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t addr = base + (i << MAP_SLICE_SHIFT);
+        map_word_t *word = word_at(addr);
+        map_desc_t *old = word_get(word);
+        if (likely(old != NULL && old->region == region)) {
+            word_set(word, &region->head);
+        } else if (old != NULL && old->kind == MAP_KIND_MIXED) {
+            lock_acquire(&umf_core_state.map.lock);
+            slice_paint(addr, 0, MAP_SLICE_BYTES, &region->head, region); // never needs more spans than there are
+            lock_release(&umf_core_state.map.lock);
+        }
+    }
+}
+
 /* ---- lookup -------------------------------------------------------------------------------------------- */
 
-/* True when the answer *found is consistent. */
-static bool cell_find(const map_cell_t *cell, uint32_t offset, map_desc_t **found) {
+/* Looks ptr up in a cell that its word pointed to. True when the answer *found is consistent. */
+static bool cell_find(const map_cell_t *cell, const void *ptr, map_desc_t **found) {
+    uint32_t offset = (uint32_t)((uintptr_t)ptr & (MAP_SLICE_BYTES - 1));
     uint32_t seq = load_acquire(&cell->seq);
-    if (seq & 1) {
+    // The cell may have been retired and reused for another slice since the word was read. It is this slice's now, and stays so
+    // while the sequence does.
+    if ((seq & 1) || map_word(ptr) != &cell->head) {
         return false;
     }
     uint32_t count = load_relaxed(&cell->count);
@@ -646,18 +664,15 @@ map_desc_t *map_find(const void *ptr) {
         if (likely(word->kind != MAP_KIND_MIXED)) {
             return word->kind != MAP_KIND_NONE ? word : NULL;
         }
-        if (cell_find((map_cell_t *)word, (uintptr_t)ptr & (MAP_SLICE_BYTES - 1), &found)) {
-            // The cell may have been retired and reused for another slice before the sequence was read.
-            if (map_word(ptr) == word) {
-                return found;
-            }
+        if (cell_find((map_cell_t *)word, ptr, &found)) {
+            return found;
         }
     }
     lock_acquire(&umf_core_state.map.lock); // writers never pause: wait for one
     map_desc_t *word = map_word(ptr);
     found = word->kind != MAP_KIND_NONE ? word : NULL;
     if (word->kind == MAP_KIND_MIXED) {
-        cell_find((map_cell_t *)word, (uintptr_t)ptr & (MAP_SLICE_BYTES - 1), &found);
+        cell_find((map_cell_t *)word, ptr, &found);
     }
     lock_release(&umf_core_state.map.lock);
     return found;

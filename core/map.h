@@ -127,6 +127,9 @@ umf_result_t map_resize(map_region_t *region, size_t new_size);
 
 /* Puts desc over `count` slices from the slice-aligned address base (all inside one region); release order. */
 void map_set_slices(uintptr_t base, size_t count, map_desc_t *desc);
+/* Gives such slices back to the region that they lie in. Regions nested in them stay known: they are left over from memory freed
+ * in the wrong order, and their owners may still come and free them. */
+void map_clear_slices(uintptr_t base, size_t count, map_region_t *region);
 
 /* The innermost region or slab at ptr, or NULL. Lock-free, writes nothing. Any pointer value is allowed. */
 map_desc_t *map_find(const void *ptr);

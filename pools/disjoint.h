@@ -62,6 +62,9 @@ typedef struct disjoint_slab {
     _Atomic(_Atomic(void *) *) hot; /* hot slot of the owner; only used after a look at hot_span */
     _Atomic(struct disjoint_shard *) shard; /* owner; NULL: waits in the bucket, or spare. Changes only when empty */
     size_t bytes;                /* of the slab; constant */
+    size_t size;                 /* of a chunk; constant */
+    size_t span_unit;            /* size, or 0 when nothing may go to the hot slot; constant */
+    size_t chunks;               /* constant */
     uint32_t bucket;             /* index; constant */
     bool listed;                 /* in the shard's list: has free chunks */
     bool held;                   /* counted as pooled, kept by its shard */
@@ -163,8 +166,8 @@ size_t disjoint_direct_size(const disjoint_pool_t *pool, const void *ptr);
 
 umf_result_t disjoint_shards_create(disjoint_pool_t *pool);
 void disjoint_shards_destroy(disjoint_pool_t *pool);
-/* A chunk of a bucket; NULL: out of memory, also noted as the last error. */
-void *disjoint_shard_alloc(disjoint_pool_t *pool, unsigned index);
+/* A chunk for 1..2^31 bytes; NULL: out of memory, also noted as the last error. */
+void *disjoint_shard_alloc(disjoint_pool_t *pool, size_t size);
 /* Frees a chunk through any pointer into it. INVALID_ARGUMENT: it is free already. */
 umf_result_t disjoint_shard_free(disjoint_pool_t *pool, disjoint_slab_t *slab, const void *ptr);
 /* Returns empty slabs, small buckets first, after leaving out whole ones worth `keep` bytes. Number returned. */

@@ -7,11 +7,11 @@
 
 /* ---- arithmetic ---- */
 
-/* Index of the bucket for a request of 1..2^31 bytes: bucket sizes are 2^k or 3 * 2^k, so the position of the highest bit
- * of size-1 and the bit below it decide. */
-UMF_INLINE unsigned disjoint_bucket_of(const disjoint_pool_t *pool, size_t size) {
-    size_t top = (size - 1) | 3;
-    unsigned high = 63u ^ (unsigned)__builtin_clzl(top); // xor: compilers make one instruction of it
+/* Index of the bucket for a request of last + 1 = 1..2^31 bytes: bucket sizes are 2^k or 3 * 2^k, so the position of the highest
+ * bit of `last` and the bit below it decide. */
+UMF_INLINE unsigned disjoint_bucket_of(const disjoint_pool_t *pool, size_t last) {
+    uint32_t top = (uint32_t)last | 3;
+    uint32_t high = 31u ^ (uint32_t)__builtin_clz(top); // xor: compilers make one instruction of it
     return pool->bucket_of[2 * high + (2 * top >> high)]; // the two highest bits are 2 or 3
 }
 
@@ -22,9 +22,9 @@ UMF_INLINE bool disjoint_is_multiple(uintptr_t offset, uint64_t magic) {
 }
 
 /* Number of the chunk that an offset lies in. */
-UMF_INLINE size_t disjoint_chunk_of(const disjoint_bucket_t *bucket, uintptr_t offset) {
-    return likely(bucket->magic != 0) ? (size_t)(((unsigned __int128)offset * bucket->magic) >> 64)
-                                      : offset / bucket->size;
+UMF_INLINE size_t disjoint_chunk_of(const disjoint_slab_t *slab, uintptr_t offset) {
+    return likely(slab->magic != 0) ? (size_t)(((unsigned __int128)offset * slab->magic) >> 64)
+                                    : offset / slab->size;
 }
 
 UMF_INLINE _Atomic(disjoint_slab_t *) *disjoint_lookup_entry(const disjoint_pool_t *pool,
@@ -62,9 +62,9 @@ UMF_INLINE size_t disjoint_slab_lowest(const disjoint_slab_t *slab) {
 }
 
 /* Takes the lowest free chunk; there is one. */
-UMF_INLINE void *disjoint_slab_take(disjoint_slab_t *slab, const disjoint_bucket_t *bucket) {
+UMF_INLINE void *disjoint_slab_take(disjoint_slab_t *slab) {
     size_t chunk = disjoint_slab_lowest(slab);
-    ASSERT(chunk < bucket->chunks);
+    ASSERT(chunk < slab->chunks);
     size_t word = chunk / DISJOINT_WORD_BITS;
     slab->taken[word] |= UINT64_C(1) << (chunk % DISJOINT_WORD_BITS);
     if (unlikely(~slab->taken[word] == 0)) {
@@ -72,7 +72,7 @@ UMF_INLINE void *disjoint_slab_take(disjoint_slab_t *slab, const disjoint_bucket
     }
     slab->low = chunk + 1;
     store_relaxed(&slab->used, load_relaxed(&slab->used) + 1);
-    return (char *)load_relaxed(&slab->base) + chunk * bucket->size;
+    return (char *)load_relaxed(&slab->base) + chunk * slab->size;
 }
 
 /* False: it was free already. */

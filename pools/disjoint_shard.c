@@ -107,8 +107,7 @@ UMF_INLINE void slab_refresh(const disjoint_pool_t *pool, const disjoint_shard_t
                              disjoint_slab_t *slab) {
     bool next = !slab->listed || shard->list[slab->bucket] == slab;
     bool stays = load_relaxed(&slab->used) > 1 || (slab->held && pool->lazy);
-    bool fast = next && stays && pool->fast_max != 0;
-    store_relaxed(&slab->hot_span, fast ? slab->low * pool->bucket[slab->bucket].size : 0);
+    store_relaxed(&slab->hot_span, next && stays ? slab->low * slab->span_unit : 0);
 }
 
 UMF_NOINLINE static void list_push(const disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
@@ -210,12 +209,9 @@ UMF_NOINLINE static void slab_emptied(disjoint_pool_t *pool, disjoint_shard_t *s
     }
 }
 
-/* False: the chunk was free already. */
-UMF_INLINE bool shard_put(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab,
-                      size_t chunk, disjoint_slab_t **out) {
-    if (!disjoint_slab_put(slab, chunk)) {
-        return false;
-    }
+/* What follows when a chunk was put back. */
+static void shard_has_put(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab,
+                          disjoint_slab_t **out) {
     if (!slab->listed) {
         list_push(pool, shard, slab);
     }
@@ -224,19 +220,32 @@ UMF_INLINE bool shard_put(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoi
     } else {
         slab_refresh(pool, shard, slab);
     }
+}
+
+/* False: the chunk was free already. */
+static bool shard_put(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab,
+                      size_t chunk, disjoint_slab_t **out) {
+    if (!disjoint_slab_put(slab, chunk)) {
+        return false;
+    }
+    shard_has_put(pool, shard, slab, out);
     return true;
 }
 
-UMF_INLINE void *shard_take(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
-    disjoint_bucket_t *bucket = &pool->bucket[slab->bucket];
-    void *ptr = disjoint_slab_take(slab, bucket);
-    if (load_relaxed(&slab->used) == bucket->chunks) {
+/* What follows when a chunk of a listed slab was taken. */
+static void shard_taken(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
+    if (load_relaxed(&slab->used) == slab->chunks) {
         list_remove(pool, shard, slab);
     }
     slab_refresh(pool, shard, slab);
     if (!pool->lazy && slab->held) {
         shard_settle(pool, shard, slab->bucket);
     }
+}
+
+static void *shard_take(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
+    void *ptr = disjoint_slab_take(slab);
+    shard_taken(pool, shard, slab);
     return ptr;
 }
 
@@ -254,8 +263,7 @@ UMF_NOINLINE static void shard_cool_slow(disjoint_pool_t *pool, disjoint_shard_t
         log_error("%p was freed twice at the same time", ptr);
         return;
     }
-    size_t chunk = disjoint_chunk_of(&pool->bucket[index],
-                                     (uintptr_t)ptr - load_relaxed(&slab->base));
+    size_t chunk = disjoint_chunk_of(slab, (uintptr_t)ptr - load_relaxed(&slab->base));
     shard_put(pool, shard, slab, chunk, out);
 }
 
@@ -343,20 +351,41 @@ UMF_NOINLINE static void *alloc_from_new_slab(disjoint_pool_t *pool, disjoint_bu
     return ptr;
 }
 
-void *disjoint_shard_alloc(disjoint_pool_t *pool, unsigned index) {
+/* The rest of disjoint_shard_alloc when it is more than handing out one chunk of many. */
+UMF_NOINLINE static void *alloc_finish(disjoint_pool_t *pool, disjoint_shard_t *shard,
+                                       disjoint_slab_t *slab, void *ptr) {
+    disjoint_bucket_t *bucket = &pool->bucket[slab->bucket];
+    shard_taken(pool, shard, slab);
+    lock_release(&shard->lock);
+    count_alloc(pool, bucket, true, ptr);
+    return ptr;
+}
+
+UMF_NOINLINE static void *alloc_without_slab(disjoint_pool_t *pool, disjoint_shard_t *shard,
+                                             unsigned index) {
     disjoint_bucket_t *bucket = &pool->bucket[index];
+    disjoint_slab_t *slab = shard_adopt(pool, shard, bucket);
+    if (slab != NULL) {
+        return alloc_finish(pool, shard, slab, disjoint_slab_take(slab));
+    }
+    lock_release(&shard->lock);
+    return alloc_from_new_slab(pool, bucket);
+}
+
+void *disjoint_shard_alloc(disjoint_pool_t *pool, size_t size) {
+    unsigned index = disjoint_bucket_of(pool, size - 1);
     disjoint_shard_t *shard = shard_lock_own(pool);
     disjoint_slab_t *slab = shard->list[index];
     if (unlikely(slab == NULL)) {
-        slab = shard_adopt(pool, shard, bucket);
+        return alloc_without_slab(pool, shard, index);
     }
-    if (unlikely(slab == NULL)) {
-        lock_release(&shard->lock);
-        return alloc_from_new_slab(pool, bucket);
+    void *ptr = disjoint_slab_take(slab);
+    size_t used = load_relaxed(&slab->used);
+    if (unlikely(used == slab->chunks || used == 1 || slab->span_unit == 0)) {
+        return alloc_finish(pool, shard, slab, ptr);
     }
-    void *ptr = shard_take(pool, shard, slab);
+    store_relaxed(&slab->hot_span, slab->low * slab->span_unit); // as slab_refresh() would
     lock_release(&shard->lock);
-    count_alloc(pool, bucket, true, ptr);
     return ptr;
 }
 
@@ -377,31 +406,47 @@ UMF_INLINE disjoint_shard_t *shard_lock_owner(disjoint_slab_t *slab) {
     }
 }
 
-umf_result_t disjoint_shard_free(disjoint_pool_t *pool, disjoint_slab_t *slab, const void *ptr) {
+UMF_COLD static umf_result_t free_refused(const disjoint_pool_t *pool, const void *ptr) {
+    log_error("umfPoolFree(%p): no allocated block of pool \"%s\"", ptr, pool->settings.name);
+    return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+}
+
+/* The rest of disjoint_shard_free when it is more than clearing a bit. The owner is locked. */
+UMF_NOINLINE static umf_result_t free_finish(disjoint_pool_t *pool, disjoint_shard_t *shard,
+                                             disjoint_slab_t *slab, const void *ptr) {
     disjoint_bucket_t *bucket = &pool->bucket[slab->bucket];
     disjoint_slab_t *out = NULL;
-    bool freed = false;
-    disjoint_shard_t *shard = shard_lock_owner(slab);
-    if (likely(shard != NULL)) {
-        shard_cool(pool, shard, slab->bucket, &out); // the older free first
-        uintptr_t base = load_relaxed(&slab->base);
-        size_t chunk = disjoint_chunk_of(bucket, (uintptr_t)ptr - base);
-        // not if that has just emptied the slab: then ptr was free
-        if (load_relaxed(&slab->shard) == shard && chunk < bucket->chunks) {
-            freed = shard_put(pool, shard, slab, chunk, &out);
-        }
-        lock_release(&shard->lock);
-        if (unlikely(out != NULL)) {
-            disjoint_slab_return(pool, out);
-        }
-    }
+    shard_cool(pool, shard, bucket->index, &out); // the older free first
+    size_t chunk = disjoint_chunk_of(slab, (uintptr_t)ptr - load_relaxed(&slab->base));
+    // not if that has just emptied the slab: then ptr was free
+    bool freed = load_relaxed(&slab->shard) == shard && chunk < slab->chunks &&
+                 shard_put(pool, shard, slab, chunk, &out);
+    lock_release(&shard->lock);
+    disjoint_slab_return(pool, out);
     if (unlikely(!freed)) {
-        log_error("umfPoolFree(%p): no allocated block of pool \"%s\"", ptr, pool->settings.name);
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+        return free_refused(pool, ptr);
     }
     if (unlikely(pool->settings.trace >= 2)) {
         fetch_add_relaxed(&bucket->free_num, 1);
     }
+    return UMF_RESULT_SUCCESS;
+}
+
+umf_result_t disjoint_shard_free(disjoint_pool_t *pool, disjoint_slab_t *slab, const void *ptr) {
+    disjoint_shard_t *shard = shard_lock_owner(slab);
+    if (unlikely(shard == NULL)) {
+        return free_refused(pool, ptr);
+    }
+    size_t chunk = disjoint_chunk_of(slab, (uintptr_t)ptr - load_relaxed(&slab->base));
+    bool simple = load_relaxed(&slab->used) > 2 && slab->listed && slab->span_unit != 0 &&
+                  chunk < slab->chunks && load_relaxed(&shard->hot[slab->bucket]) == NULL;
+    if (unlikely(!simple || !disjoint_slab_put(slab, chunk))) {
+        return free_finish(pool, shard, slab, ptr);
+    }
+    if (shard->list[slab->bucket] == slab) { // as slab_refresh() would; other listed ones have 0
+        store_relaxed(&slab->hot_span, slab->low * slab->span_unit);
+    }
+    lock_release(&shard->lock);
     return UMF_RESULT_SUCCESS;
 }
 

@@ -113,6 +113,9 @@ static disjoint_slab_t *desc_new(disjoint_pool_t *pool, disjoint_bucket_t *bucke
         }
         slab->pool = pool;
         slab->bytes = bucket->slab_bytes;
+        slab->size = bucket->size;
+        slab->span_unit = pool->fast_max != 0 ? bucket->size : 0;
+        slab->chunks = bucket->chunks;
         slab->magic = bucket->magic;
         slab->bucket = bucket->index;
         slab->full = &slab->taken[bucket->chunks / DISJOINT_WORD_BITS + 1];

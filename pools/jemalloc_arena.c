@@ -9,8 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <umf/pools/pool_jemalloc.h>
+
 #include "core/base_alloc.h"
 #include "core/log.h"
+#include "core/map.h"
+#include "core/pool.h"
 #include "core/provider.h"
 #include "core/tracking.h"
 
@@ -20,20 +24,42 @@ static umf_memory_provider_handle_t hooks_provider(jemalloc_hooks_t *hooks) {
     return ((jemalloc_pool_t *)hooks)->provider;
 }
 
+/*
+ * All pools share jemalloc's table of pages. On a block of another jemalloc pool the entries of both
+ * would overwrite each other, so such memory is not taken.
+ */
+static bool memory_is_jemallocs(const jemalloc_pool_t *pool, const void *ptr) {
+    const map_region_t *region = map_find_region(ptr);
+    for (; region != NULL; region = region->parent) {
+        umf_memory_pool_handle_t owner = region->pool;
+        if (owner != NULL && owner->magic == UMF_POOL_MAGIC && owner->priv != pool &&
+            owner->ops.malloc == umfJemallocPoolOps()->malloc) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void *hook_alloc(jemalloc_hooks_t *hooks, void *at, size_t size, size_t alignment,
                         bool *zero, bool *commit, unsigned arena) {
     (void)arena;
     if (at != NULL) {
         return NULL; // a provider chooses the place by itself
     }
+    const jemalloc_pool_t *pool = (jemalloc_pool_t *)hooks;
     void *ptr = NULL;
     jemalloc_thread_t *outer = jemalloc_hook_begin();
-    umf_result_t result = umfMemoryProviderAlloc(hooks_provider(hooks), size, alignment, &ptr);
+    umf_result_t result = umfMemoryProviderAlloc(pool->provider, size, alignment, &ptr);
+    bool refused = result == UMF_RESULT_SUCCESS && ptr != NULL && memory_is_jemallocs(pool, ptr);
+    if (refused) {
+        log_error("a jemalloc pool can not use %p: it is memory of another jemalloc pool", ptr);
+        umfMemoryProviderFree(pool->provider, ptr, size);
+    }
     jemalloc_hook_end(outer);
-    if (result != UMF_RESULT_SUCCESS || ptr == NULL) {
+    if (result != UMF_RESULT_SUCCESS || ptr == NULL || refused) {
         return NULL;
     }
-    if (((jemalloc_pool_t *)hooks)->zeroed) {
+    if (pool->zeroed) {
         *zero = true;
     } else if (*zero) {
         memset(ptr, 0, size);

@@ -257,35 +257,31 @@ static void trace_call(const disjoint_pool_t *pool, const char *what, size_t siz
     }
 }
 
-UMF_NOINLINE static void *malloc_slow(disjoint_pool_t *pool, size_t size) {
+/* A request that no slab serves, or any request of a pool that traces its calls. */
+UMF_NOINLINE static void *malloc_special(disjoint_pool_t *pool, size_t size) {
     if (unlikely(!pool->ready)) {
         return fail(UMF_RESULT_ERROR_INVALID_ARGUMENT);
     }
     if (size == 0) {
         return NULL;
     }
-    void *ptr;
-    if (size > pool->poolable_max) {
-        ptr = alloc_direct(pool, size, 0);
-    } else {
-        ptr = disjoint_shard_alloc(pool, disjoint_bucket_of(pool, size));
-    }
+    void *ptr = size > pool->poolable_max ? alloc_direct(pool, size, 0)
+                                          : disjoint_shard_alloc(pool, size);
     trace_call(pool, "malloc", size, ptr);
     return ptr;
 }
 
 static void *op_malloc(void *priv, size_t size) {
     disjoint_pool_t *pool = priv;
-    if (likely(size - 1 < pool->fast_max)) {
-        // acquire: pairs with the release that published the shard
-        disjoint_shard_t *shard = load_acquire(&pool->shard[disjoint_thread]);
-        unsigned index = disjoint_bucket_of(pool, size);
-        _Atomic(void *) *hot = &shard->hot[index];
-        // acq_rel: pairs with the exchange in op_free; the chunk's last use is over
-        void *ptr = load_relaxed(hot) != NULL ? exchange_acq_rel(hot, NULL) : NULL;
-        return likely(ptr != NULL) ? ptr : disjoint_shard_alloc(pool, index);
+    size_t last = size - 1; // of 0: the largest
+    if (unlikely(last >= pool->fast_max)) {
+        return malloc_special(pool, size);
     }
-    return malloc_slow(pool, size);
+    // acquire: pairs with the release that published the shard
+    disjoint_shard_t *shard = load_acquire(&pool->shard[disjoint_thread]);
+    // acq_rel: pairs with the exchange in op_free; the chunk's last use is over
+    void *ptr = exchange_acq_rel(&shard->hot[disjoint_bucket_of(pool, last)], NULL);
+    return likely(ptr != NULL) ? ptr : disjoint_shard_alloc(pool, size);
 }
 
 static umf_result_t free_direct(disjoint_pool_t *pool, void *ptr) {
@@ -301,7 +297,8 @@ static umf_result_t free_direct(disjoint_pool_t *pool, void *ptr) {
     return result;
 }
 
-UMF_NOINLINE static umf_result_t free_slow(disjoint_pool_t *pool, void *ptr) {
+/* A pointer that lies in no slab, or any pointer of a pool that traces its calls. */
+UMF_NOINLINE static umf_result_t free_special(disjoint_pool_t *pool, void *ptr) {
     if (ptr == NULL) {
         return UMF_RESULT_SUCCESS;
     }
@@ -310,6 +307,14 @@ UMF_NOINLINE static umf_result_t free_slow(disjoint_pool_t *pool, void *ptr) {
         slab != NULL ? disjoint_shard_free(pool, slab, ptr) : free_direct(pool, ptr);
     trace_call(pool, "free", 0, ptr);
     return result;
+}
+
+/* The hot slot is not for this one, or occupied. */
+UMF_NOINLINE static umf_result_t free_slow(disjoint_pool_t *pool, void *ptr) {
+    disjoint_slab_t *slab = load_acquire(disjoint_lookup_entry(pool, ptr));
+    return likely(disjoint_slab_contains(slab, ptr) && pool->fast_max != 0)
+               ? disjoint_shard_free(pool, slab, ptr)
+               : free_special(pool, ptr);
 }
 
 static umf_result_t op_free(void *priv, void *ptr) {
@@ -367,7 +372,7 @@ static void *op_aligned_malloc(void *priv, size_t size, size_t alignment) {
     }
     void *ptr = op_malloc(pool, rounded);
     if (unlikely(!is_aligned((uintptr_t)ptr, alignment))) { // a provider below its own page size
-        free_slow(pool, ptr);
+        free_special(pool, ptr);
         return aligned_inside(pool, size, alignment);
     }
     return ptr;
@@ -396,13 +401,12 @@ static umf_result_t op_malloc_usable_size(void *priv, const void *ptr, size_t *s
     }
     const disjoint_slab_t *slab = disjoint_slab_find(pool, ptr);
     if (slab != NULL) {
-        const disjoint_bucket_t *bucket = &pool->bucket[slab->bucket];
         uintptr_t offset = (uintptr_t)ptr - load_relaxed(&slab->base);
-        size_t chunk = disjoint_chunk_of(bucket, offset);
-        if (chunk >= bucket->chunks) {
+        size_t chunk = disjoint_chunk_of(slab, offset);
+        if (chunk >= slab->chunks) {
             return UMF_RESULT_ERROR_INVALID_ARGUMENT;
         }
-        *size = (chunk + 1) * bucket->size - offset;
+        *size = (chunk + 1) * slab->size - offset;
         return UMF_RESULT_SUCCESS;
     }
     size_t direct = disjoint_direct_size(pool, ptr);

@@ -142,8 +142,8 @@ UMF_NOINLINE static umf_result_t op_free_slow(slab_pool_t *pool, void *ptr) {
     if (ptr == NULL) {
         return UMF_RESULT_SUCCESS;
     }
-    slab_t *slab = slab_of(ptr);
-    if (slab == NULL || slab->pool != pool) {
+    slab_t *slab = slab_of_pool(pool, ptr);
+    if (slab == NULL) {
         return op_refuse(ptr, SLAB_BLOCK_UNMADE, "umfPoolFree");
     }
     slab_check_t check = slab_free_slow(slab_theap_get(pool), slab, ptr);
@@ -155,6 +155,10 @@ static umf_result_t op_free(void *pool, void *ptr) {
         slab_t *slab = (slab_t *)map_word(ptr);
         slab_theap_t *theap = slab_theap_get(pool);
         if (likely(load_relaxed(&slab->head.owner) == (uintptr_t)theap && theap != NULL)) {
+            slab_check_t check = slab_check_block(slab, ptr);
+            if (unlikely(check != SLAB_BLOCK_OK)) {
+                return op_refuse(ptr, check, "umfPoolFree");
+            }
             if (unlikely(slab_put(slab, ptr))) {
                 slab_theap_event(theap, slab);
             }
@@ -172,8 +176,8 @@ static void *op_realloc(void *pool, void *ptr, size_t size) {
         op_free(pool, ptr);
         return NULL;
     }
-    slab_t *slab = slab_of(ptr);
-    slab_check_t check = slab != NULL && slab->pool == pool ? slab_check_block(slab, ptr) : SLAB_BLOCK_UNMADE;
+    slab_t *slab = slab_of_pool(pool, ptr);
+    slab_check_t check = slab != NULL ? slab_check_block(slab, ptr) : SLAB_BLOCK_UNMADE;
     if (unlikely(check != SLAB_BLOCK_OK)) {
         slab_last_error = op_refuse(ptr, check, "umfPoolRealloc");
         return NULL;
@@ -189,8 +193,8 @@ static umf_result_t op_malloc_usable_size(void *pool, const void *ptr, size_t *s
         *size = 0;
         return UMF_RESULT_SUCCESS;
     }
-    slab_t *slab = slab_of(ptr);
-    slab_check_t check = slab != NULL && slab->pool == pool ? slab_check_block(slab, ptr) : SLAB_BLOCK_UNMADE;
+    slab_t *slab = slab_of_pool(pool, ptr);
+    slab_check_t check = slab != NULL ? slab_check_block(slab, ptr) : SLAB_BLOCK_UNMADE;
     if (check != SLAB_BLOCK_OK) {
         return op_refuse(ptr, check, "umfPoolMallocUsableSize");
     }

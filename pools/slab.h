@@ -112,6 +112,8 @@ void slab_pool_trim(slab_pool_t *pool, size_t keep);
 
 /* The slab of an address of a slab pool, found behind nested regions too; NULL if it is none. */
 slab_t *slab_of(const void *ptr);
+/* The slab of an address in that pool, also where another slab pool runs on the pool's block; NULL if it is none. */
+slab_t *slab_of_pool(const slab_pool_t *pool, const void *ptr);
 
 typedef enum slab_check {
     SLAB_BLOCK_OK,

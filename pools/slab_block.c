@@ -34,6 +34,23 @@ slab_t *slab_of(const void *ptr) {
     return NULL;
 }
 
+slab_t *slab_of_pool(const slab_pool_t *pool, const void *ptr) {
+    map_desc_t *desc = map_find(ptr);
+    if (desc == NULL) {
+        return NULL;
+    }
+    if (likely(desc->kind == MAP_KIND_SLAB && ((slab_t *)desc)->pool == pool)) {
+        return (slab_t *)desc;
+    }
+    for (map_region_t *region = desc->region; region != NULL; region = region->parent) {
+        slab_t *slab = region->desc_at != NULL ? (slab_t *)region->desc_at(region, (uintptr_t)ptr) : NULL;
+        if (slab != NULL && slab->pool == pool) {
+            return slab;
+        }
+    }
+    return NULL;
+}
+
 slab_check_t slab_check_block(const slab_t *slab, const void *ptr) {
     if (slab->cls == SLAB_CLASS_NONE) {
         return (uintptr_t)ptr != slab->base       ? SLAB_BLOCK_INTERIOR
@@ -128,7 +145,8 @@ void *slab_pool_aligned_alloc(slab_pool_t *pool, size_t size, size_t alignment) 
         return slab_pool_alloc(pool, size);
     }
     size_t rounded;
-    if (!align_up_checked(size != 0 ? size : 1, alignment, &rounded) || rounded > PTRDIFF_MAX) {
+    size = size != 0 ? size : 1; // also a block of no bytes has an address of its own
+    if (!align_up_checked(size, alignment, &rounded) || rounded > PTRDIFF_MAX) {
         return NULL;
     }
     if (rounded <= SLAB_CLASS_MAX) {
@@ -143,7 +161,7 @@ static void slab_pool_put(slab_pool_t *pool, slab_t *slab, void *ptr) {
 }
 
 void *slab_pool_realloc(slab_pool_t *pool, void *ptr, size_t size) {
-    slab_t *slab = slab_of(ptr);
+    slab_t *slab = slab_of_pool(pool, ptr);
     size_t old_bytes = slab->block_bytes;
     if (size > PTRDIFF_MAX) {
         return NULL;
@@ -276,7 +294,7 @@ umf_result_t slab_pool_destroy(slab_pool_t *pool) {
 }
 
 void slab_pool_trim(slab_pool_t *pool, size_t keep) {
-    slab_theap_t *theap = slab_theap_get(pool);
+    slab_theap_t *theap = slab_theap_find(pool);
     if (theap != NULL) {
         slab_theap_flush(theap);
     }

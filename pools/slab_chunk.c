@@ -196,23 +196,28 @@ static map_desc_t *chunk_desc_at(map_region_t *region, uintptr_t addr) {
 static slab_chunk_t *chunk_new(slab_pool_t *pool, uint32_t slices, uint32_t align_slices, size_t wanted_bytes) {
     size_t need = (size_t)slices << MAP_SLICE_SHIFT;
     size_t alignment = (size_t)align_slices << MAP_SLICE_SHIFT;
-    size_t bytes = wanted_bytes > need ? wanted_bytes : need;
     map_region_t *region = NULL;
     bool own_region = false;
+    size_t bytes = 0;
     void *ptr = NULL;
-    for (;;) {
-        ptr = slab_provider_alloc(pool, bytes, alignment, &region, &own_region);
-        if (ptr != NULL || bytes == need) {
-            break;
+    // First as the provider aligns it; one that refuses to, or does not care, is asked for more, and the aligned part is used.
+    for (size_t padding = 0; ptr == NULL && padding <= alignment; padding += alignment) {
+        size_t size = wanted_bytes > need ? wanted_bytes : need;
+        for (;;) {
+            bytes = size + padding;
+            ptr = slab_provider_alloc(pool, bytes, padding == 0 ? alignment : 0, &region, &own_region);
+            if (ptr != NULL || size == need) {
+                break;
+            }
+            size = size / 2 > need ? align_down(size / 2, MAP_SLICE_BYTES) : need;
         }
-        bytes = bytes / 2 > need ? align_down(bytes / 2, MAP_SLICE_BYTES) : need;
+        if (ptr != NULL && align_up((uintptr_t)ptr, alignment) + need > (uintptr_t)ptr + bytes) {
+            slab_provider_free(pool, ptr, bytes, region, own_region);
+            ptr = NULL;
+        }
     }
-    if (ptr == NULL) { // a provider that refuses the alignment: take more and use the aligned part
-        bytes = need + alignment;
-        ptr = slab_provider_alloc(pool, bytes, 0, &region, &own_region);
-        if (ptr == NULL) {
-            return NULL;
-        }
+    if (ptr == NULL) {
+        return NULL;
     }
     uintptr_t base = align_up((uintptr_t)ptr, MAP_SLICE_BYTES);
     size_t fitting = ((uintptr_t)ptr + bytes - base) >> MAP_SLICE_SHIFT;
@@ -263,6 +268,7 @@ static void chunk_add(slab_pool_t *pool, slab_chunk_t *chunk) {
 static void run_take(slab_chunk_t *chunk, uint32_t at, uint32_t slices, slab_t *slab) {
     bits_set(chunk->taken, at, slices);
     bits_clear(chunk->aged, at, slices);
+    bits_clear(chunk->stuck, at, slices);
     chunk->free_slices -= slices;
     slab->fresh = chunk->pool->zeroed && !bits_any(chunk->touched, at, slices);
     bits_set(chunk->touched, at, slices);
@@ -355,7 +361,7 @@ void slab_chunk_give(slab_t *slab) {
     slab_pool_t *pool = slab->pool;
     slab_chunk_t *chunk = slab->chunk;
     uint32_t at = (uint32_t)((slab->base - chunk->base) >> MAP_SLICE_SHIFT);
-    map_set_slices(slab->base, slab->slices, &chunk->region->head);
+    map_clear_slices(slab->base, slab->slices, chunk->region);
     store_relaxed(&slab->head.owner, MAP_OWNER_NONE);
     lock_acquire(&pool->lock);
     run_give(chunk, at, slab->slices);
@@ -373,7 +379,7 @@ bool slab_chunk_resize(slab_t *slab, uint32_t slices) {
     uint32_t at = (uint32_t)((slab->base - chunk->base) >> MAP_SLICE_SHIFT);
     uint32_t old = slab->slices;
     if (slices < old) {
-        map_set_slices(slab->base + ((uintptr_t)slices << MAP_SLICE_SHIFT), old - slices, &chunk->region->head);
+        map_clear_slices(slab->base + ((uintptr_t)slices << MAP_SLICE_SHIFT), old - slices, chunk->region);
     }
     lock_acquire(&pool->lock);
     bool done = slices <= old;
@@ -384,6 +390,7 @@ bool slab_chunk_resize(slab_t *slab, uint32_t slices) {
         bits_set(chunk->taken, at + old, more);
         bits_set(chunk->touched, at + old, more);
         bits_clear(chunk->aged, at + old, more);
+        bits_clear(chunk->stuck, at + old, more);
         chunk->free_slices -= more;
         for (uint32_t i = 0; i < more; i++) {
             store_relaxed(&chunk->slab_at[at + old + i], slab);
@@ -415,7 +422,7 @@ static unsigned purge_collect(slab_pool_t *pool, bool force, purge_run_t *runs, 
     for (slab_chunk_t *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
         uint64_t purgeable[SLAB_CHUNK_WORDS];
         for (uint32_t w = 0; w < SLAB_CHUNK_WORDS; w++) {
-            purgeable[w] = (force ? ~UINT64_C(0) : chunk->aged[w]) & chunk->touched[w] & ~chunk->taken[w];
+            purgeable[w] = (force ? ~chunk->stuck[w] : chunk->aged[w]) & chunk->touched[w] & ~chunk->taken[w];
         }
         uint32_t at = bits_next(purgeable, 0, chunk->slices, true);
         while (at < chunk->slices) {
@@ -446,18 +453,40 @@ static bool purge_run(slab_pool_t *pool, const purge_run_t *run) {
     return clean;
 }
 
-/* Lock held. Unlinks empty, untouched chunks, youngest first, but keeps `keep` bytes. Returns their list. */
-static slab_chunk_t *chunks_unlink_empty(slab_pool_t *pool, size_t keep, unsigned keep_chunks) {
+/* Lock held. An empty chunk that nobody used since the last tick (with force: at any time). */
+static bool chunk_idle(const slab_chunk_t *chunk, bool force) {
+    if (chunk->free_slices != chunk->slices) { // in use, or just being purged
+        return false;
+    }
+    uint64_t recent = 0;
+    for (uint32_t w = 0; w < SLAB_CHUNK_WORDS; w++) {
+        recent |= chunk->touched[w] & ~chunk->aged[w] & ~chunk->stuck[w];
+    }
+    return force || recent == 0;
+}
+
+static slab_chunk_t *chunks_reverse(slab_chunk_t *list) {
+    slab_chunk_t *reversed = NULL;
+    while (list != NULL) {
+        slab_chunk_t *next = list->next;
+        list->next = reversed;
+        reversed = list;
+        list = next;
+    }
+    return reversed;
+}
+
+/* Lock held. Unlinks idle chunks, youngest first, but keeps `keep` bytes. Returns their list. */
+static slab_chunk_t *chunks_unlink_idle(slab_pool_t *pool, bool force, size_t keep, unsigned keep_chunks) {
     slab_chunk_t *gone = NULL;
     unsigned count = 0;
     for (slab_chunk_t *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
         count++;
     }
-    slab_chunk_t **link = &pool->chunks;
-    while (*link != NULL) {
+    pool->chunks = chunks_reverse(pool->chunks);
+    for (slab_chunk_t **link = &pool->chunks; *link != NULL;) {
         slab_chunk_t *chunk = *link;
-        bool idle = chunk->free_slices == chunk->slices && !bits_any(chunk->touched, 0, chunk->slices);
-        if (idle && count > keep_chunks && pool->reserved_bytes - chunk->provider_bytes >= keep) {
+        if (count > keep_chunks && pool->reserved_bytes - chunk->provider_bytes >= keep && chunk_idle(chunk, force)) {
             *link = chunk->next;
             chunk->next = gone;
             gone = chunk;
@@ -466,6 +495,10 @@ static slab_chunk_t *chunks_unlink_empty(slab_pool_t *pool, size_t keep, unsigne
         } else {
             link = &chunk->next;
         }
+    }
+    pool->chunks = chunks_reverse(pool->chunks);
+    if (pool->chunks == NULL) {
+        pool->next_chunk_bytes = pool->chunk_min_bytes;
     }
     return gone;
 }
@@ -483,6 +516,8 @@ void slab_chunk_purge(slab_pool_t *pool, bool force, size_t keep) {
     lock_release(&pool->lock);
     slab_theap_sweep_parked(pool, force);
     lock_acquire(&pool->lock);
+    // Empty chunks go back as they are: nothing in them needs a purge.
+    slab_chunk_t *gone = chunks_unlink_idle(pool, force, keep, force ? 0 : CHUNKS_KEPT_EMPTY);
     while (more) {
         unsigned n = purge_collect(pool, force, runs, &more);
         if (n == 0) {
@@ -499,11 +534,13 @@ void slab_chunk_purge(slab_pool_t *pool, bool force, size_t keep) {
             bits_clear(chunk->taken, runs[i].at, runs[i].count);
             chunk->free_slices += runs[i].count;
             chunk->longest = chunk->free_slices;
-            // What cannot be purged counts as clean for the next ticks (it would be tried for ever), but not as zero.
-            bits_clear(chunk->aged, runs[i].at, runs[i].count);
             if (clean >> i & 1) {
+                bits_clear(chunk->aged, runs[i].at, runs[i].count);
+                bits_clear(chunk->stuck, runs[i].at, runs[i].count);
                 bits_clear(chunk->touched, runs[i].at, runs[i].count);
                 pool->purged_bytes += (size_t)runs[i].count << MAP_SLICE_SHIFT;
+            } else { // it would be tried for ever
+                bits_set(chunk->stuck, runs[i].at, runs[i].count);
             }
         }
         pool->purges += n;
@@ -511,18 +548,14 @@ void slab_chunk_purge(slab_pool_t *pool, bool force, size_t keep) {
             break;
         }
     }
-    bool pending = false;
+    bool pending = pool->cache_bytes != 0; // huge blocks too young to go
     for (slab_chunk_t *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
         for (uint32_t w = 0; w < SLAB_CHUNK_WORDS; w++) {
-            chunk->aged[w] = chunk->touched[w] & ~chunk->taken[w];
+            chunk->aged[w] = chunk->touched[w] & ~chunk->taken[w] & ~chunk->stuck[w];
             pending |= chunk->aged[w] != 0;
         }
     }
     pool->purge_pending = pending;
-    slab_chunk_t *gone = chunks_unlink_empty(pool, keep, force ? 0 : CHUNKS_KEPT_EMPTY);
-    if (pool->chunks == NULL) {
-        pool->next_chunk_bytes = pool->chunk_min_bytes;
-    }
     lock_release(&pool->lock);
     while (gone != NULL) {
         slab_chunk_t *next = gone->next;

@@ -102,7 +102,8 @@ static slab_t *cache_take(slab_pool_t *pool, size_t bytes, size_t alignment) {
 static bool cache_put(slab_pool_t *pool, slab_t *slab) {
     bool kept = false;
     lock_acquire(&pool->lock);
-    if (slab->block_bytes <= CACHE_BYTES_MAX_ENTRY && pool->cache_bytes + slab->block_bytes <= pool->cache_max_bytes) {
+    if (pool->keep_all || (slab->block_bytes <= CACHE_BYTES_MAX_ENTRY &&
+                           pool->cache_bytes + slab->block_bytes <= pool->cache_max_bytes)) {
         for (unsigned i = 0; i < SLAB_CACHE_ENTRIES && !kept; i++) {
             if (pool->cache[i].slab == NULL) {
                 pool->cache[i] = (slab_cached_t){slab, slab_now_ms()};
@@ -120,8 +121,9 @@ static bool cache_put(slab_pool_t *pool, slab_t *slab) {
 }
 
 static umf_result_t huge_delete(slab_pool_t *pool, slab_t *slab) {
-    size_t bytes = slab->block_bytes;
-    umf_result_t result = slab_provider_free(pool, (void *)slab->base, bytes, slab->head.region, slab->own_region);
+    map_region_t *region = slab->head.region; // what the provider gave: begins before the block if it could not align
+    size_t bytes = load_relaxed(&region->size);
+    umf_result_t result = slab_provider_free(pool, (void *)region->base, bytes, region, slab->own_region);
     reserved_count(pool, -(ptrdiff_t)bytes);
     slab_desc_free(pool, slab);
     return result;
@@ -173,6 +175,23 @@ static void huge_describe(slab_pool_t *pool, slab_t *slab, void *ptr, size_t byt
     huge_attach(slab, region);
 }
 
+/* An aligned block of `bytes` in an allocation of its own, which is larger if the provider refuses alignment or ignores it. */
+static void *huge_provide(slab_pool_t *pool, size_t bytes, size_t alignment, map_region_t **region, bool *own_region) {
+    void *ptr = slab_provider_alloc(pool, bytes, alignment, region, own_region);
+    if (likely(ptr != NULL && is_aligned((uintptr_t)ptr, alignment))) {
+        return ptr;
+    }
+    if (ptr != NULL) {
+        slab_provider_free(pool, ptr, bytes, *region, *own_region);
+    }
+    size_t padded;
+    if (add_overflow(bytes, alignment, &padded)) {
+        return NULL;
+    }
+    ptr = slab_provider_alloc(pool, padded, 0, region, own_region);
+    return ptr != NULL ? (void *)align_up((uintptr_t)ptr, alignment) : NULL;
+}
+
 static void *huge_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool grow, bool *zero) {
     size_t bytes;
     if (alignment < MAP_SLICE_BYTES) {
@@ -191,21 +210,13 @@ static void *huge_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool g
         }
         map_region_t *region = NULL;
         bool own_region = false;
-        void *ptr = slab_provider_alloc(pool, bytes, alignment, &region, &own_region);
-        if (ptr == NULL) {
-            slab_chunk_purge(pool, true, 0);
-            ptr = slab_provider_alloc(pool, bytes, alignment, &region, &own_region);
-        }
-        if (ptr != NULL && !is_aligned((uintptr_t)ptr, alignment)) { // a provider that ignores what was asked
-            slab_provider_free(pool, ptr, bytes, region, own_region);
-            ptr = NULL;
-        }
+        void *ptr = huge_provide(pool, bytes, alignment, &region, &own_region);
         if (ptr == NULL) {
             slab_desc_free(pool, slab);
             return NULL;
         }
         huge_describe(pool, slab, ptr, bytes, region, own_region);
-        reserved_count(pool, (ptrdiff_t)bytes);
+        reserved_count(pool, (ptrdiff_t)load_relaxed(&region->size));
         *zero = pool->zeroed;
     }
     slab->state = SLAB_HUGE;
@@ -236,9 +247,7 @@ static void *slices_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool
 
 /* ---- interface ---------------------------------------------------------------------------------------------------------- */
 
-void *slab_large_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool *zero) {
-    bool ignored;
-    zero = zero != NULL ? zero : &ignored;
+static void *large_try(slab_pool_t *pool, size_t size, size_t alignment, bool *zero) {
     if (size <= pool->large_max && alignment <= pool->large_max / 2) {
         void *ptr = slices_alloc(pool, size, alignment, zero);
         if (ptr != NULL) {
@@ -246,6 +255,17 @@ void *slab_large_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool *z
         }
     }
     return huge_alloc(pool, size, alignment, false, zero);
+}
+
+void *slab_large_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool *zero) {
+    bool ignored;
+    zero = zero != NULL ? zero : &ignored;
+    void *ptr = large_try(pool, size, alignment, zero);
+    if (unlikely(ptr == NULL)) { // what idle slabs and heaps hold may stand in the way
+        slab_pool_trim(pool, 0);
+        ptr = large_try(pool, size, alignment, zero);
+    }
+    return ptr;
 }
 
 void slab_large_free(slab_t *slab) {
@@ -260,7 +280,7 @@ void slab_large_free(slab_t *slab) {
     }
     huge_unlink(pool, slab);
     slab->state = SLAB_CACHED;
-    if (pool->purge_delay_ms == 0 || !cache_put(pool, slab)) {
+    if ((pool->purge_delay_ms == 0 && !pool->keep_all) || !cache_put(pool, slab)) {
         huge_delete(pool, slab);
     }
 }
@@ -279,7 +299,7 @@ static void *huge_remap(slab_t *slab, size_t size) {
     slab_pool_t *pool = slab->pool;
     size_t bytes;
     if (pool->extension == NULL || pool->extension->remap == NULL || slab->head.region->children > 0 ||
-        !huge_bytes(pool, size, size > slab->block_bytes, &bytes)) {
+        slab->head.region->base != slab->base || !huge_bytes(pool, size, size > slab->block_bytes, &bytes)) {
         return NULL;
     }
     size_t old_bytes = slab->block_bytes;

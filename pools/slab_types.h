@@ -130,6 +130,7 @@ typedef struct slab_chunk {
     uint64_t taken[SLAB_CHUNK_WORDS];   /* slices in use */
     uint64_t touched[SLAB_CHUNK_WORDS]; /* slices written since the provider gave or purged them */
     uint64_t aged[SLAB_CHUNK_WORDS];    /* free and touched at the last purge tick */
+    uint64_t stuck[SLAB_CHUNK_WORDS];   /* free and touched, and a purge did not clean them: not tried again */
     _Atomic(slab_t *) slab_at[];        /* by slice; read without lock by the map */
 } slab_chunk_t;
 

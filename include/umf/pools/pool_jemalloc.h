@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /**
  * @file umf/pools/pool_jemalloc.h
- * Jemalloc pool: jemalloc as a general-purpose allocator over any host-accessible provider whose allocations can be
- * split. Each pool has arenas of its own; their bookkeeping is not kept in the provider's memory. All calls of the
- * pool API are thread-safe.
+ * Jemalloc pool: jemalloc as a general-purpose allocator over any provider whose allocations can be
+ * split. Each pool has arenas of its own; their bookkeeping is not kept in the provider's memory,
+ * which is touched by calloc and realloc only. All calls of the pool API are thread-safe. A jemalloc
+ * pool can not be stacked on memory of another jemalloc pool: its allocations fail.
  *
- * The library can be built without it: then umfJemallocPoolOps() returns NULL and every function of the parameters
- * UMF_RESULT_ERROR_NOT_SUPPORTED.
+ * The library can be built without it: then umfJemallocPoolOps() returns NULL and every function of
+ * the parameters UMF_RESULT_ERROR_NOT_SUPPORTED.
  */
 #ifndef UMF_JEMALLOC_MEMORY_POOL_H
 #define UMF_JEMALLOC_MEMORY_POOL_H 1

@@ -58,7 +58,8 @@ umf_result_t umfSlabPoolParamsSetChunkSize(umf_slab_pool_params_handle_t hParams
 umf_result_t umfSlabPoolParamsSetPurgeDelay(umf_slab_pool_params_handle_t hParams, uint32_t milliseconds);
 
 /**
- * With true, nothing is purged or returned to the provider before the pool is destroyed or trimmed. Default: false.
+ * With true, nothing is purged or returned to the provider before the pool is destroyed or trimmed, or the provider has
+ * no more; of freed blocks above 16 MiB, eight are kept. Default: false.
  * @return UMF_RESULT_SUCCESS; UMF_RESULT_ERROR_INVALID_ARGUMENT for a NULL handle
  */
 umf_result_t umfSlabPoolParamsSetKeepAll(umf_slab_pool_params_handle_t hParams, bool keepAll);
