@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Base allocator. Blocks are cut from mappings of BASE_MAPPING_BYTES and kept in one LIFO list per size
- * class when freed; memory of the small classes never returns to the system (metadata is small and its
- * demand recurs). Frees carry the size, so blocks have no headers. The first blocks come from a static
- * buffer: a small process makes no system call for metadata.
+ * Base allocator. Blocks are cut from mappings of BASE_MAPPING_BYTES and kept in one LIFO list per
+ * size class when freed; memory of the small classes never returns to the system (metadata is small
+ * and its demand recurs). Frees carry the size, so blocks have no headers. The first blocks come
+ * from a static buffer: a small process makes no system call for metadata.
  *
  *   class   0..2    16, 32, 48
  *           3..10   64, 128 … 512
@@ -61,7 +61,8 @@ size_t base_page_size(void) {
 
 void *base_map(size_t bytes) {
     int saved_errno = errno;
-    void *ptr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *ptr = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     errno = saved_errno;
     if (ptr == MAP_FAILED) {
         return NULL;
@@ -79,7 +80,8 @@ void base_unmap(void *ptr, size_t bytes) {
 
 /* Cuts `bytes` from the newest mapping; lock held. */
 static void *base_bump(base_state_t *base, size_t bytes) {
-    uint8_t *ptr = (uint8_t *)align_up((uintptr_t)base->bump, bytes >= BASE_ALIGNMENT ? BASE_ALIGNMENT : 16);
+    uint8_t *ptr =
+        (uint8_t *)align_up((uintptr_t)base->bump, bytes >= BASE_ALIGNMENT ? BASE_ALIGNMENT : 16);
     if (base->bump == NULL || ptr > base->bump_end || (size_t)(base->bump_end - ptr) < bytes) {
         size_t mapping = BASE_MAPPING_BYTES;
         if (base->bump == NULL) {

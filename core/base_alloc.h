@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * Base allocator: all metadata of the library comes from here, never from malloc. It works before
- * main, inside dlopen, in a forked child, and while the library itself serves as the process malloc.
+ * main, inside dlopen, in a forked child, and while the library itself serves as the process
+ * malloc.
  */
 #ifndef UMF_CORE_BASE_ALLOC_H
 #define UMF_CORE_BASE_ALLOC_H
@@ -10,9 +11,9 @@
 #include "core/utils.h"
 
 enum {
-    BASE_CLASSES = 24,               /* size classes up to BASE_SMALL_MAX, see base_alloc.c */
-    BASE_SMALL_MAX = 32 * 1024,      /* larger requests are mappings of their own */
-    BASE_ALIGNMENT = 64,             /* of every block of 64 bytes and more; 16 below */
+    BASE_CLASSES = 24,          /* size classes up to BASE_SMALL_MAX, see base_alloc.c */
+    BASE_SMALL_MAX = 32 * 1024, /* larger requests are mappings of their own */
+    BASE_ALIGNMENT = 64,        /* of every block of 64 bytes and more; 16 below */
 };
 
 typedef struct base_state {
@@ -23,11 +24,13 @@ typedef struct base_state {
     _Atomic(size_t) used_bytes;    /* handed out */
 } base_state_t;
 
-/* `bytes` zeroed bytes, 16-byte aligned (64 from 64 bytes up), or NULL. Thread-safe. Free with the same size. */
+/* `bytes` zeroed bytes, 16-byte aligned (64 from 64 bytes up), or NULL. Thread-safe. Free with the
+ * same size. */
 void *base_alloc(size_t bytes);
 /* Gives a block back; NULL is allowed. `bytes` is what was asked for. errno is preserved. */
 void base_free(void *ptr, size_t bytes);
-/* Copy of a NUL-terminated string, at most max_length characters of it; free with base_free_string. */
+/* Copy of a NUL-terminated string, at most max_length characters of it; free with base_free_string.
+ */
 char *base_strndup(const char *text, size_t max_length);
 void base_free_string(char *text);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Fork walk (see fork.h). Handlers are installed from the library constructor, before those of most other
- * code: glibc runs prepare handlers last-registered-first, so theirs may still allocate when ours begin.
+ * Fork walk (see fork.h). Handlers are installed from the library constructor, before those of most
+ * other code: glibc runs prepare handlers last-registered-first, so theirs may still allocate when
+ * ours begin.
  */
 #include "core/fork.h"
 
@@ -13,7 +14,8 @@ void fork_register(fork_node_t *node) {
     fork_state_t *fork_state = &umf_core_state.fork;
     lock_acquire(&fork_state->lock);
     fork_node_t **link = &fork_state->nodes;
-    while (*link != NULL && (*link)->rank < node->rank) { // newer before older: a pool may use older ones
+    while (*link != NULL &&
+           (*link)->rank < node->rank) { // newer before older: a pool may use older ones
         link = &(*link)->next;
     }
     node->next = *link;
@@ -50,7 +52,8 @@ void fork_prepare(void) {
     lock_acquire(&umf_core_state.log.lock);
 }
 
-/* Recursion gives falling rank without a second link; there are as many frames as pools and providers. */
+/* Recursion gives falling rank without a second link; there are as many frames as pools and
+ * providers. */
 static void fork_walk_back(fork_node_t *node, bool in_child) {
     if (node == NULL) {
         return;
@@ -76,7 +79,8 @@ void fork_parent(void) {
 }
 
 void fork_child(void) {
-    // The child's only thread is the one that took the locks; resetting also forgets waiters it does not have.
+    // The child's only thread is the one that took the locks; resetting also forgets waiters it
+    // does not have.
     lock_init(&umf_core_state.log.lock);
     lock_init(&umf_core_state.base.lock);
     lock_init(&umf_core_state.map.lock);

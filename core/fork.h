@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Fork walk: whoever owns a lock (or state a forked child must mend) registers a node here. Before a
- * fork all nodes' `prepare` run in rising rank, afterwards `parent` or `child` in falling rank, so that
- * a child never inherits a lock held by a thread that it does not have.
+ * Fork walk: whoever owns a lock (or state a forked child must mend) registers a node here. Before
+ * a fork all nodes' `prepare` run in rising rank, afterwards `parent` or `child` in falling rank,
+ * so that a child never inherits a lock held by a thread that it does not have.
  */
 #ifndef UMF_CORE_FORK_H
 #define UMF_CORE_FORK_H

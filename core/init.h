@@ -5,7 +5,8 @@
 
 #include "core/utils.h"
 
-/* True between the first umfInit and the last umfTearDown (and always when the proxy keeps the core alive). */
+/* True between the first umfInit and the last umfTearDown (and always when the proxy keeps the core
+ * alive). */
 bool core_is_ready(void);
 
 #endif /* UMF_CORE_INIT_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Run-time libraries: oneTBB, Level Zero, CUDA, hwloc, jemalloc, libunwind are opened with dlopen the first time
- * something needs them. One table per library says which symbols are wanted.
+ * Run-time libraries: oneTBB, Level Zero, CUDA, hwloc, jemalloc, libunwind are opened with dlopen
+ * the first time something needs them. One table per library says which symbols are wanted.
  */
 #ifndef UMF_CORE_LIBLOAD_H
 #define UMF_CORE_LIBLOAD_H
@@ -29,8 +29,8 @@ typedef struct libload_library {
     _Atomic(bool) ready; /* functions may be used */
 } libload_library_t;
 
-/* Opens the library unless that is done already. DEPENDENCY_UNAVAILABLE: it or a required symbol is missing; the log says
- * which; a later call tries again. Thread-safe. */
+/* Opens the library unless that is done already. DEPENDENCY_UNAVAILABLE: it or a required symbol is
+ * missing; the log says which; a later call tries again. Thread-safe. */
 umf_result_t libload_open(libload_library_t *library);
 /* Closes it (at final tear-down). */
 void libload_close(libload_library_t *library);

@@ -17,12 +17,13 @@ enum lock_rank {
     LOCK_RANK_INIT = 10,     /* start-up and tear-down of the library */
     LOCK_RANK_REGISTRY = 20, /* list of pools, CTL defaults */
     LOCK_RANK_POOL = 30,     /* one pool's shared state */
-    LOCK_RANK_PROVIDER = 40, /* one provider's shared state (may be called by a pool under its lock) */
-    LOCK_RANK_IPC = 50,      /* opened-handle cache */
-    LOCK_RANK_SLOT = 55,     /* lists of a module's objects (core_slot_t) */
-    LOCK_RANK_MAP = 60,      /* address map writers */
-    LOCK_RANK_BASE = 70,     /* base allocator */
-    LOCK_RANK_LOG = 80,      /* log output target */
+    LOCK_RANK_PROVIDER =
+        40,              /* one provider's shared state (may be called by a pool under its lock) */
+    LOCK_RANK_IPC = 50,  /* opened-handle cache */
+    LOCK_RANK_SLOT = 55, /* lists of a module's objects (core_slot_t) */
+    LOCK_RANK_MAP = 60,  /* address map writers */
+    LOCK_RANK_BASE = 70, /* base allocator */
+    LOCK_RANK_LOG = 80,  /* log output target */
 };
 
 typedef struct umf_lock {
@@ -32,7 +33,9 @@ typedef struct umf_lock {
 void lock_acquire_slow(umf_lock_t *lock);
 void lock_release_slow(umf_lock_t *lock);
 
-UMF_INLINE void lock_init(umf_lock_t *lock) { store_relaxed(&lock->word, 0); }
+UMF_INLINE void lock_init(umf_lock_t *lock) {
+    store_relaxed(&lock->word, 0);
+}
 
 UMF_INLINE bool lock_try_acquire(umf_lock_t *lock) {
     uint32_t unlocked = 0;

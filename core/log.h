@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Logging, set up by UMF_LOG. Never allocates: a line is formatted on the stack and written with one write(2),
- * so it works inside malloc, in a forked child and at exit.
+ * Logging, set up by UMF_LOG. Never allocates: a line is formatted on the stack and written with
+ * one write(2), so it works inside malloc, in a forked child and at exit.
  */
 #ifndef UMF_CORE_LOG_H
 #define UMF_CORE_LOG_H
@@ -9,16 +9,23 @@
 #include "core/lock.h"
 #include "core/utils.h"
 
-typedef enum log_level { LOG_DEBUG = 0, LOG_INFO = 1, LOG_WARNING = 2, LOG_ERROR = 3, LOG_FATAL = 4 } log_level_t;
+typedef enum log_level {
+    LOG_DEBUG = 0,
+    LOG_INFO = 1,
+    LOG_WARNING = 2,
+    LOG_ERROR = 3,
+    LOG_FATAL = 4
+} log_level_t;
 
 typedef struct log_state {
     umf_lock_t lock;              /* changes of the target */
-    _Atomic(int) min_level_plus1; /* lines below are dropped; 0 (all-zero state): everything but FATAL is dropped */
+    _Atomic(int) min_level_plus1; /* lines below are dropped; 0 (all-zero state): everything but
+                                     FATAL is dropped */
     _Atomic(int) flush_level;     /* kept for the interface; write(2) needs no flush */
     _Atomic(int) fd_plus1;        /* 0: logging is off (FATAL goes to stderr) */
     _Atomic(bool) timestamp;
     _Atomic(bool) pid;
-    char output[256];             /* "stdout", "stderr", file name, or "" when off; under lock */
+    char output[256]; /* "stdout", "stderr", file name, or "" when off; under lock */
 } log_state_t;
 
 /* Reads UMF_LOG (secure_getenv); once, from umfInit. */
@@ -27,7 +34,8 @@ void log_init_from_environment(void);
 void log_configure(const char *text);
 
 bool log_enabled(log_level_t level);
-void log_write(log_level_t level, const char *function, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void log_write(log_level_t level, const char *function, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Appends ": " + strerror(errno); preserves errno. */
 void log_write_errno(log_level_t level, const char *function, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -45,7 +53,8 @@ void log_write_errno(log_level_t level, const char *function, const char *format
 #define log_fatal(...) LOG_AT(LOG_FATAL, __VA_ARGS__)
 #define log_error_errno(...) log_write_errno(LOG_ERROR, __func__, __VA_ARGS__)
 
-/* One line straight to stderr, "umf: …", whatever the log settings: for messages that the user must see. No allocation. */
+/* One line straight to stderr, "umf: …", whatever the log settings: for messages that the user must
+ * see. No allocation. */
 void umf_message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same, then abort(). For corruption. */
 _Noreturn void umf_panic(const char *format, ...) __attribute__((format(printf, 1, 2)));

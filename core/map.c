@@ -6,21 +6,23 @@
  *
  *   umf_core_map_root.leaf[] ──► leaf.word[] ──► descriptor: a region, a slab, or a mixed cell
  *
- * One word per 64-KiB slice. A slice that lies wholly in one innermost region (or slab of it) points at that
- * descriptor: page-granular memory of pools is found with two loads. A slice that is covered in part, or by
- * several regions (odd-sized ranges of custom providers, a pool on memory of another pool), points at a *mixed
- * cell*: a sorted array of disjoint spans, each with the innermost descriptor there.
+ * One word per 64-KiB slice. A slice that lies wholly in one innermost region (or slab of it)
+ * points at that descriptor: page-granular memory of pools is found with two loads. A slice that is
+ * covered in part, or by several regions (odd-sized ranges of custom providers, a pool on memory of
+ * another pool), points at a *mixed cell*: a sorted array of disjoint spans, each with the
+ * innermost descriptor there.
  *
- * Nesting: a region remembers the region around it; its words replace those of the outer one and go back to
- * the outer one (or to the descriptor that the outer one's pool wants there) when it is removed.
+ * Nesting: a region remembers the region around it; its words replace those of the outer one and go
+ * back to the outer one (or to the descriptor that the outer one's pool wants there) when it is
+ * removed.
  *
- * Readers take no lock and write nothing. They load root, leaf and word with acquire; cells are guarded by a
- * sequence number: a reader that met a change reads again, and asks under the lock if changes never pause.
- * Leaves are never freed, and the memory of regions and cells is reused only for its own kind, so every pointer
- * that a reader can meet stays readable.
+ * Readers take no lock and write nothing. They load root, leaf and word with acquire; cells are
+ * guarded by a sequence number: a reader that met a change reads again, and asks under the lock if
+ * changes never pause. Leaves are never freed, and the memory of regions and cells is reused only
+ * for its own kind, so every pointer that a reader can meet stays readable.
  *
- * Writers hold one lock for about 100 ns plus 1 ns per slice. They are provider calls, nearly all of which
- * enter the kernel.
+ * Writers hold one lock for about 100 ns plus 1 ns per slice. They are provider calls, nearly all
+ * of which enter the kernel.
  */
 #include "core/map.h"
 
@@ -29,7 +31,8 @@
 #include "core/base_alloc.h"
 #include "core/state.h"
 
-/* [start, end) in bytes from the beginning of the slice. Fields are atomic because readers race with writers. */
+/* [start, end) in bytes from the beginning of the slice. Fields are atomic because readers race
+ * with writers. */
 typedef struct map_span {
     _Atomic(uint64_t) range; // start | end << 32
     _Atomic(map_desc_t *) desc;
@@ -37,7 +40,8 @@ typedef struct map_span {
 
 typedef struct map_cell {
     map_desc_t head;
-    _Atomic(uint32_t) seq;   // odd while a writer is inside; never reset, also not when the cell is reused
+    // Odd while a writer is inside; never reset, also not when the cell is reused.
+    _Atomic(uint32_t) seq;
     _Atomic(uint32_t) count; // spans in use, <= capacity
     unsigned capacity_class; // constant
     struct map_cell *next_free;
@@ -55,7 +59,8 @@ enum {
     MAP_FIND_RETRIES = 64,    // lock-free attempts before a reader asks under the lock
     MAP_WINDOW_ON_STACK = 32, // pieces of one change kept on the stack
 };
-static_assert((MAP_CELL_MIN << (MAP_CELL_CLASSES - 1)) >= MAP_SLICE_BYTES + 1, "a span per byte fits");
+static_assert((MAP_CELL_MIN << (MAP_CELL_CLASSES - 1)) >= MAP_SLICE_BYTES + 1,
+              "a span per byte fits");
 
 static size_t cell_bytes(unsigned capacity_class) {
     return sizeof(map_cell_t) + ((size_t)MAP_CELL_MIN << capacity_class) * sizeof(map_span_t);
@@ -113,7 +118,8 @@ static uint32_t spans_find(const map_span_t *span, uint32_t count, uint32_t offs
     return low;
 }
 
-/* ---- words -------------------------------------------------------------------------------------------- */
+/* ---- words
+ * -------------------------------------------------------------------------------------------- */
 
 typedef _Atomic(uintptr_t) map_word_t;
 
@@ -121,7 +127,8 @@ typedef _Atomic(uintptr_t) map_word_t;
 static map_word_t *word_at(uintptr_t addr) {
     map_leaf_t *leaf =
         (map_leaf_t *)((uintptr_t)&umf_core_map_root.empty +
-                       load_relaxed(&umf_core_map_root.leaf[addr >> (MAP_SLICE_SHIFT + MAP_LEAF_SHIFT)]));
+                       load_relaxed(
+                           &umf_core_map_root.leaf[addr >> (MAP_SLICE_SHIFT + MAP_LEAF_SHIFT)]));
     return &leaf->word[(addr >> MAP_SLICE_SHIFT) & (MAP_LEAF_WORDS - 1)];
 }
 
@@ -146,7 +153,8 @@ static bool leaves_reserve(uintptr_t base, uintptr_t end) {
                 return false;
             }
             // pairs with load_acquire in map_word
-            store_release(&umf_core_map_root.leaf[i], (uintptr_t)leaf - (uintptr_t)&umf_core_map_root.empty);
+            store_release(&umf_core_map_root.leaf[i],
+                          (uintptr_t)leaf - (uintptr_t)&umf_core_map_root.empty);
         }
     }
     return true;
@@ -161,7 +169,8 @@ static void word_replace(map_word_t *word, map_desc_t *desc) {
     }
 }
 
-/* ---- painting: the one way in which parts of slices change ---------------------------------------------- */
+/* ---- painting: the one way in which parts of slices change
+ * ---------------------------------------------- */
 
 typedef struct map_window {
     map_piece_t *piece;
@@ -204,7 +213,8 @@ static bool word_splice(map_word_t *word, const map_piece_t *whole, uint32_t fir
         if (bigger == NULL) {
             return false;
         }
-        // Not yet published, but a reader with an old pointer to this cell may look: hence the odd sequence.
+        // Not yet published, but a reader with an old pointer to this cell may look: hence the odd
+        // sequence.
         uint32_t seq = load_relaxed(&bigger->seq);
         store_relaxed(&bigger->seq, seq + 1);
         atomic_thread_fence(memory_order_release);
@@ -246,10 +256,12 @@ static bool word_splice(map_word_t *word, const map_piece_t *whole, uint32_t fir
 }
 
 /*
- * In the slice of addr, makes [from, to) belong to desc (nobody if NULL). With `only` set, just where the
- * innermost descriptor belongs to that region. False: no memory for a cell, nothing changed.
+ * In the slice of addr, makes [from, to) belong to desc (nobody if NULL). With `only` set, just
+ * where the innermost descriptor belongs to that region. False: no memory for a cell, nothing
+ * changed.
  */
-static bool slice_paint(uintptr_t addr, uint32_t from, uint32_t to, map_desc_t *desc, const map_region_t *only) {
+static bool slice_paint(uintptr_t addr, uint32_t from, uint32_t to, map_desc_t *desc,
+                        const map_region_t *only) {
     map_word_t *word = word_at(addr);
     map_desc_t *old = word_get(word);
     bool mixed = old != NULL && old->kind == MAP_KIND_MIXED;
@@ -276,7 +288,8 @@ static bool slice_paint(uintptr_t addr, uint32_t from, uint32_t to, map_desc_t *
             return false;
         }
     }
-    uint32_t painted_to = from; // with only == NULL: the new piece goes in once, behind the left remainder
+    uint32_t painted_to =
+        from; // with only == NULL: the new piece goes in once, behind the left remainder
     for (uint32_t i = first; i < last; i++) {
         map_piece_t piece = mixed ? span_get(&span[i]) : whole;
         bool inside = i >= inner_first && i < inner_last;
@@ -323,8 +336,9 @@ static map_desc_t *desc_wanted(map_region_t *region, uintptr_t addr) {
 }
 
 /*
- * Paints [base, end), slice by slice. Target: `desc` itself, or with `around` set what that region wants there.
- * Partial slices (first and last) come first since only they can fail; a failure undoes nothing.
+ * Paints [base, end), slice by slice. Target: `desc` itself, or with `around` set what that region
+ * wants there. Partial slices (first and last) come first since only they can fail; a failure
+ * undoes nothing.
  */
 static bool range_paint(uintptr_t base, uintptr_t end, map_desc_t *desc, map_region_t *around,
                         const map_region_t *only) {
@@ -351,13 +365,15 @@ static bool range_paint(uintptr_t base, uintptr_t end, map_desc_t *desc, map_reg
         if (only == NULL || (old != NULL && old->kind != MAP_KIND_MIXED && old->region == only)) {
             word_replace(word, target);
         } else if (old != NULL && old->kind == MAP_KIND_MIXED) {
-            slice_paint(addr, 0, MAP_SLICE_BYTES, target, only); // never needs more spans than there are
+            slice_paint(addr, 0, MAP_SLICE_BYTES, target,
+                        only); // never needs more spans than there are
         }
     }
     return true;
 }
 
-/* ---- regions ------------------------------------------------------------------------------------------ */
+/* ---- regions
+ * ------------------------------------------------------------------------------------------ */
 
 static map_region_t *region_new(void) {
     map_state_t *map = &umf_core_state.map;
@@ -394,7 +410,8 @@ static size_t region_extent(const map_region_t *region) {
     return size != 0 ? size : 1;
 }
 
-/* The innermost region from `region` outwards that is no left-over: neither removed nor inside a removed one. NULL: none. */
+/* The innermost region from `region` outwards that is no left-over: neither removed nor inside a
+ * removed one. NULL: none. */
 static map_region_t *region_not_stale(map_region_t *region) {
     map_region_t *found = region;
     for (; region != NULL; region = region->parent) {
@@ -415,7 +432,8 @@ static map_region_t *region_around(const map_region_t *region) {
 }
 
 static void region_unpaint(map_region_t *region) {
-    range_paint(region->base, region->base + region_extent(region), NULL, region_around(region), region);
+    range_paint(region->base, region->base + region_extent(region), NULL, region_around(region),
+                region);
 }
 
 umf_result_t map_add(const map_region_info_t *info, map_region_t **out) {
@@ -428,7 +446,8 @@ umf_result_t map_add(const map_region_info_t *info, map_region_t **out) {
     }
     umf_result_t result = UMF_RESULT_SUCCESS;
     lock_acquire(&map->lock);
-    // What was left over from memory freed in the wrong order is passed by: the memory is in use again.
+    // What was left over from memory freed in the wrong order is passed by: the memory is in use
+    // again.
     map_region_t *parent = region_not_stale(map_find_region(info->base));
     if (parent != NULL && end > parent->base + region_extent(parent)) {
         result = UMF_RESULT_ERROR_INVALID_ARGUMENT;
@@ -561,11 +580,13 @@ umf_result_t map_merge(map_region_t *low, map_region_t *high) {
     lock_acquire(&map->lock);
     size_t low_size = load_relaxed(&low->size);
     size_t high_size = load_relaxed(&high->size);
-    if (low->base + low_size != high->base || low->parent != high->parent || low->pool != high->pool ||
-        low->provider != high->provider || low->children > 0 || high->children > 0) {
+    if (low->base + low_size != high->base || low->parent != high->parent ||
+        low->pool != high->pool || low->provider != high->provider || low->children > 0 ||
+        high->children > 0) {
         result = UMF_RESULT_ERROR_INVALID_ARGUMENT;
     } else {
-        range_paint(high->base, high->base + high_size, &low->head, NULL, high); // joins spans: cannot fail
+        range_paint(high->base, high->base + high_size, &low->head, NULL,
+                    high); // joins spans: cannot fail
         store_relaxed(&low->size, low_size + high_size);
         store_relaxed(&high->id, 0);
         map_region_t *parent = high->parent;
@@ -624,20 +645,22 @@ void map_clear_slices(uintptr_t base, size_t count, map_region_t *region) {
             word_set(word, &region->head);
         } else if (old != NULL && old->kind == MAP_KIND_MIXED) {
             lock_acquire(&umf_core_state.map.lock);
-            slice_paint(addr, 0, MAP_SLICE_BYTES, &region->head, region); // never needs more spans than there are
+            slice_paint(addr, 0, MAP_SLICE_BYTES, &region->head,
+                        region); // never needs more spans than there are
             lock_release(&umf_core_state.map.lock);
         }
     }
 }
 
-/* ---- lookup -------------------------------------------------------------------------------------------- */
+/* ---- lookup
+ * -------------------------------------------------------------------------------------------- */
 
 /* Looks ptr up in a cell that its word pointed to. True when the answer *found is consistent. */
 static bool cell_find(const map_cell_t *cell, const void *ptr, map_desc_t **found) {
     uint32_t offset = (uint32_t)((uintptr_t)ptr & (MAP_SLICE_BYTES - 1));
     uint32_t seq = load_acquire(&cell->seq);
-    // The cell may have been retired and reused for another slice since the word was read. It is this slice's now, and stays so
-    // while the sequence does.
+    // The cell may have been retired and reused for another slice since the word was read. It is
+    // this slice's now, and stays so while the sequence does.
     if ((seq & 1) || map_word(ptr) != &cell->head) {
         return false;
     }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Memory properties. A handle is the region of the address map, together with the low bits of its id, in one word:
+ * Memory properties. A handle is the region of the address map, together with the low bits of its
+ * id, in one word:
  *
  *   | id, high 16 of 22 bits | address of the region, bits 47 … 6 | id, low 6 bits |
  *
- * The address bits that are used for the id are zero: regions are 64-byte aligned, in the lower half of the address
- * space. Memory of regions is only ever reused for regions, and ids only grow, so a handle that outlived its allocation
- * is recognised: the id at that place is 0 or another one (one with the same 22 bits comes after four million others).
+ * The address bits that are used for the id are zero: regions are 64-byte aligned, in the lower
+ * half of the address space. Memory of regions is only ever reused for regions, and ids only grow,
+ * so a handle that outlived its allocation is recognised: the id at that place is 0 or another one
+ * (one with the same 22 bits comes after four million others).
  */
 #include <umf/experimental/memory_properties.h>
 
@@ -43,7 +45,8 @@ typedef struct props {
     umf_usm_memory_type_t memory_type;
 } props_t;
 
-/* Reads a region whose memory may be given to another one meanwhile. False: that happened, or it is none any more. */
+/* Reads a region whose memory may be given to another one meanwhile. False: that happened, or it is
+ * none any more. */
 static bool props_read(const map_region_t *region, props_t *props) {
     map_region_t *r = (map_region_t *)(uintptr_t)region;
     props->id = load_acquire(&r->id);

@@ -4,7 +4,8 @@
 
 enum { CORE_LAYOUT = 1 };
 
-/* No static initialiser may be needed besides these three: zero means "nothing yet" everywhere else. */
+/* No static initialiser may be needed besides these three: zero means "nothing yet" everywhere
+ * else. */
 UMF_EXPORT umf_core_state_t umf_core_state = {
     .magic = UMF_CORE_MAGIC,
     .size = sizeof(umf_core_state_t),
@@ -14,6 +15,6 @@ UMF_EXPORT umf_core_state_t umf_core_state = {
 UMF_EXPORT map_root_t umf_core_map_root;
 
 bool core_state_compatible(void) {
-    return umf_core_state.magic == UMF_CORE_MAGIC && umf_core_state.size == sizeof(umf_core_state_t) &&
-           umf_core_state.layout == CORE_LAYOUT;
+    return umf_core_state.magic == UMF_CORE_MAGIC &&
+           umf_core_state.size == sizeof(umf_core_state_t) && umf_core_state.layout == CORE_LAYOUT;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * The one state of the core. libumf and libumf_proxy hold the same code; in a process that has both, the
- * dynamic linker binds both to the first library's `umf_core_state` (it is exported and interposable), so
- * there is a single core however the second one was loaded, also by dlopen(RTLD_LOCAL) + dlsym.
+ * The one state of the core. libumf and libumf_proxy hold the same code; in a process that has
+ * both, the dynamic linker binds both to the first library's `umf_core_state` (it is exported and
+ * interposable), so there is a single core however the second one was loaded, also by
+ * dlopen(RTLD_LOCAL) + dlsym.
  *
- * Rule: every mutable global of core/, providers/, pools/ and config/ is a member here. Exceptions are
- * thread-local variables and caches that each library may have for itself (run-time library tables).
+ * Rule: every mutable global of core/, providers/, pools/ and config/ is a member here. Exceptions
+ * are thread-local variables and caches that each library may have for itself (run-time library
+ * tables).
  */
 #ifndef UMF_CORE_STATE_H
 #define UMF_CORE_STATE_H
@@ -18,7 +20,8 @@
 
 #define UMF_CORE_MAGIC UINT64_C(0x315f45524f434d55) /* "UMCORE_1" */
 
-/* Globals of one pool or provider module that keeps some; which slot is whose: CORE_SLOT_* in the module's header. */
+/* Globals of one pool or provider module that keeps some; which slot is whose: CORE_SLOT_* in the
+ * module's header. */
 typedef struct core_slot {
     umf_lock_t lock;
     void *live;  /* the module's list of living objects */
@@ -33,9 +36,9 @@ typedef struct umf_core_state {
     uint32_t size;   /* of this struct: differs between incompatible builds */
     uint32_t layout; /* bumped by hand when a shared structure changes without a change of size */
     umf_lock_t init_lock;
-    uint32_t init_count;      /* references by umfInit; under init_lock */
-    _Atomic(bool) ready;      /* between the first init and the last tear-down */
-    bool keep_alive;          /* the proxy is loaded: tear-down keeps tracking working */
+    uint32_t init_count; /* references by umfInit; under init_lock */
+    _Atomic(bool) ready; /* between the first init and the last tear-down */
+    bool keep_alive;     /* the proxy is loaded: tear-down keeps tracking working */
     fork_state_t fork;
     base_state_t base;
     map_state_t map;

@@ -29,12 +29,20 @@
 #define add_overflow(a, b, out) __builtin_add_overflow((a), (b), (out))
 #define mul_overflow(a, b, out) __builtin_mul_overflow((a), (b), (out))
 
-UMF_INLINE bool is_pow2(size_t x) { return x != 0 && (x & (x - 1)) == 0; }
+UMF_INLINE bool is_pow2(size_t x) {
+    return x != 0 && (x & (x - 1)) == 0;
+}
 
 /* `to` is a power of two. The caller has made sure that x + to - 1 does not overflow. */
-UMF_INLINE uintptr_t align_up(uintptr_t x, size_t to) { return (x + to - 1) & ~(uintptr_t)(to - 1); }
-UMF_INLINE uintptr_t align_down(uintptr_t x, size_t to) { return x & ~(uintptr_t)(to - 1); }
-UMF_INLINE bool is_aligned(uintptr_t x, size_t to) { return (x & (to - 1)) == 0; }
+UMF_INLINE uintptr_t align_up(uintptr_t x, size_t to) {
+    return (x + to - 1) & ~(uintptr_t)(to - 1);
+}
+UMF_INLINE uintptr_t align_down(uintptr_t x, size_t to) {
+    return x & ~(uintptr_t)(to - 1);
+}
+UMF_INLINE bool is_aligned(uintptr_t x, size_t to) {
+    return (x & (to - 1)) == 0;
+}
 
 /* Rounds up to a multiple of the power of two `to`; false when the result does not fit. */
 UMF_INLINE bool align_up_checked(size_t x, size_t to, size_t *out) {
@@ -46,7 +54,9 @@ UMF_INLINE bool align_up_checked(size_t x, size_t to, size_t *out) {
     return true;
 }
 
-UMF_INLINE unsigned log2_floor(size_t x) { return 63u - (unsigned)__builtin_clzl(x); }
+UMF_INLINE unsigned log2_floor(size_t x) {
+    return 63u - (unsigned)__builtin_clzl(x);
+}
 
 /* Atomics: T must be an _Atomic object. */
 #define load_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)

@@ -41,19 +41,23 @@ UMF_EXPORT umf_result_t umfSlabPoolParamsDestroy(umf_slab_pool_params_handle_t h
     return UMF_RESULT_SUCCESS;
 }
 
-UMF_EXPORT umf_result_t umfSlabPoolParamsSetChunkSize(umf_slab_pool_params_handle_t hParams, size_t bytes) {
+UMF_EXPORT umf_result_t umfSlabPoolParamsSetChunkSize(umf_slab_pool_params_handle_t hParams,
+                                                      size_t bytes) {
     if (hParams == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
     if (bytes % MAP_SLICE_BYTES != 0 || bytes > (size_t)SLAB_CHUNK_SLICES_MAX * MAP_SLICE_BYTES) {
-        log_error("chunk size %zu: must be a multiple of 64 KiB, at most 64 MiB, or 0 for the default", bytes);
+        log_error(
+            "chunk size %zu: must be a multiple of 64 KiB, at most 64 MiB, or 0 for the default",
+            bytes);
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
     hParams->chunk_bytes = bytes;
     return UMF_RESULT_SUCCESS;
 }
 
-UMF_EXPORT umf_result_t umfSlabPoolParamsSetPurgeDelay(umf_slab_pool_params_handle_t hParams, uint32_t milliseconds) {
+UMF_EXPORT umf_result_t umfSlabPoolParamsSetPurgeDelay(umf_slab_pool_params_handle_t hParams,
+                                                       uint32_t milliseconds) {
     if (hParams == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
@@ -61,7 +65,8 @@ UMF_EXPORT umf_result_t umfSlabPoolParamsSetPurgeDelay(umf_slab_pool_params_hand
     return UMF_RESULT_SUCCESS;
 }
 
-UMF_EXPORT umf_result_t umfSlabPoolParamsSetKeepAll(umf_slab_pool_params_handle_t hParams, bool keepAll) {
+UMF_EXPORT umf_result_t umfSlabPoolParamsSetKeepAll(umf_slab_pool_params_handle_t hParams,
+                                                    bool keepAll) {
     if (hParams == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
@@ -69,7 +74,8 @@ UMF_EXPORT umf_result_t umfSlabPoolParamsSetKeepAll(umf_slab_pool_params_handle_
     return UMF_RESULT_SUCCESS;
 }
 
-UMF_EXPORT umf_result_t umfSlabPoolParamsSetName(umf_slab_pool_params_handle_t hParams, const char *name) {
+UMF_EXPORT umf_result_t umfSlabPoolParamsSetName(umf_slab_pool_params_handle_t hParams,
+                                                 const char *name) {
     if (hParams == NULL || name == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
@@ -78,9 +84,12 @@ UMF_EXPORT umf_result_t umfSlabPoolParamsSetName(umf_slab_pool_params_handle_t h
     return UMF_RESULT_SUCCESS;
 }
 
-/* ---- operations ------------------------------------------------------------------------------------------------ */
+/* ---- operations
+ * ------------------------------------------------------------------------------------------------
+ */
 
-static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const void *params, void **pool) {
+static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const void *params,
+                                  void **pool) {
     struct umf_slab_pool_params_t defaults;
     if (params == NULL) {
         params_fill(&defaults);
@@ -98,27 +107,37 @@ static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const v
     return result;
 }
 
-static umf_result_t op_finalize(void *pool) { return slab_pool_destroy(pool); }
+static umf_result_t op_finalize(void *pool) {
+    return slab_pool_destroy(pool);
+}
 
 UMF_COLD static void *op_failed(void) {
     slab_last_error = UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
     return NULL;
 }
 
-UMF_INLINE void *op_result(void *ptr) { return likely(ptr != NULL) ? ptr : op_failed(); }
+UMF_INLINE void *op_result(void *ptr) {
+    return likely(ptr != NULL) ? ptr : op_failed();
+}
+
+UMF_NOINLINE static void *op_malloc_slow(void *pool, size_t size) {
+    return op_result(slab_alloc_slow(pool, NULL, size));
+}
 
 static void *op_malloc(void *pool, size_t size) {
-    slab_theap_t *theap = slab_theap_get(pool);
+    slab_theap_t *theap = slab_theap_cached(pool);
     if (likely(theap != NULL)) {
         void *block = slab_take(theap, size);
         if (likely(block != NULL)) {
             return block;
         }
     }
-    return op_result(slab_alloc_slow(pool, theap, size));
+    return op_malloc_slow(pool, size);
 }
 
-static void *op_calloc(void *pool, size_t count, size_t size) { return op_result(slab_pool_calloc(pool, count, size)); }
+static void *op_calloc(void *pool, size_t count, size_t size) {
+    return op_result(slab_pool_calloc(pool, count, size));
+}
 
 static void *op_aligned_malloc(void *pool, size_t size, size_t alignment) {
     if (alignment != 0 && !is_pow2(alignment)) {
@@ -150,22 +169,23 @@ UMF_NOINLINE static umf_result_t op_free_slow(slab_pool_t *pool, void *ptr) {
     return check == SLAB_BLOCK_OK ? UMF_RESULT_SUCCESS : op_refuse(ptr, check, "umfPoolFree");
 }
 
+UMF_NOINLINE static umf_result_t op_free_event(slab_theap_t *theap, slab_t *slab) {
+    slab_theap_event(theap, slab);
+    return UMF_RESULT_SUCCESS;
+}
+
 static umf_result_t op_free(void *pool, void *ptr) {
-    if (likely((uintptr_t)ptr >> MAP_ADDRESS_BITS == 0)) {
-        slab_t *slab = (slab_t *)map_word(ptr);
-        slab_theap_t *theap = slab_theap_get(pool);
-        if (likely(load_relaxed(&slab->head.owner) == (uintptr_t)theap && theap != NULL)) {
-            slab_check_t check = slab_check_block(slab, ptr);
-            if (unlikely(check != SLAB_BLOCK_OK)) {
-                return op_refuse(ptr, check, "umfPoolFree");
-            }
-            if (unlikely(slab_put(slab, ptr))) {
-                slab_theap_event(theap, slab);
-            }
-            return UMF_RESULT_SUCCESS;
-        }
+    if (unlikely((uintptr_t)ptr >> MAP_ADDRESS_BITS != 0)) {
+        return op_free_slow(pool, ptr);
     }
-    return op_free_slow(pool, ptr);
+    slab_t *slab = (slab_t *)map_word(ptr);
+    slab_theap_t *theap = slab_theap_cached(pool);
+    uint64_t index;
+    if (unlikely(theap == NULL || load_relaxed(&slab->head.owner) != (uintptr_t)theap ||
+                 !slab_index_of(slab, ptr, &index) || index >= slab->made)) {
+        return op_free_slow(pool, ptr);
+    }
+    return likely(!slab_put(slab, ptr)) ? UMF_RESULT_SUCCESS : op_free_event(theap, slab);
 }
 
 static void *op_realloc(void *pool, void *ptr, size_t size) {
@@ -235,4 +255,6 @@ static const umf_memory_pool_ops_t slab_ops = {
     .ext_trim_memory = op_trim_memory,
 };
 
-UMF_EXPORT const umf_memory_pool_ops_t *umfSlabPoolOps(void) { return &slab_ops; }
+UMF_EXPORT const umf_memory_pool_ops_t *umfSlabPoolOps(void) {
+    return &slab_ops;
+}

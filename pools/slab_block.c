@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Slab pools as objects, and the operations on their blocks: everything between the hot inlines (slab_inl.h) and the pieces
- * below (heaps, remote frees, large blocks, chunks). The ops table (pool_slab.c) and the proxy call in here.
+ * Slab pools as objects, and the operations on their blocks: everything between the hot inlines
+ * (slab_inl.h) and the pieces below (heaps, remote frees, large blocks, chunks). The ops table
+ * (pool_slab.c) and the proxy call in here.
  */
 #include <sched.h>
 
 #include "pools/slab_inl.h"
 
 enum {
-    CHUNK_MIN_BYTES = 1024 * 1024,                            /* first chunk when nothing else is asked for */
+    CHUNK_MIN_BYTES = 1024 * 1024, /* first chunk when nothing else is asked for */
     CHUNK_MAX_BYTES = SLAB_CHUNK_SLICES_MAX * MAP_SLICE_BYTES, /* 64 MiB */
-    LARGE_MAX_BYTES = CHUNK_MAX_BYTES / 4,                    /* larger blocks would leave chunks half empty */
-    CACHE_MAX_BYTES = 64 * 1024 * 1024,                       /* of freed huge blocks */
-    SHRINK_KEEP_BYTES = 128,                                  /* blocks up to here stay where they are when they shrink */
+    LARGE_MAX_BYTES = CHUNK_MAX_BYTES / 4, /* larger blocks would leave chunks half empty */
+    CACHE_MAX_BYTES = 64 * 1024 * 1024,    /* of freed huge blocks */
+    SHRINK_KEEP_BYTES = 128, /* blocks up to here stay where they are when they shrink */
 };
 
-/* ---- finding blocks ------------------------------------------------------------------------------------------ */
+/* ---- finding blocks
+ * ------------------------------------------------------------------------------------------ */
 
 slab_t *slab_of(const void *ptr) {
     map_desc_t *desc = map_find(ptr);
@@ -25,7 +27,8 @@ slab_t *slab_of(const void *ptr) {
     if (likely(desc->kind == MAP_KIND_SLAB)) {
         return (slab_t *)desc;
     }
-    // A region: of a huge block, or nested in a block (then the region around knows), or of some other pool.
+    // A region: of a huge block, or nested in a block (then the region around knows), or of some
+    // other pool.
     for (map_region_t *region = desc->region; region != NULL; region = region->parent) {
         if (region->desc_at != NULL) {
             return (slab_t *)region->desc_at(region, (uintptr_t)ptr);
@@ -43,7 +46,8 @@ slab_t *slab_of_pool(const slab_pool_t *pool, const void *ptr) {
         return (slab_t *)desc;
     }
     for (map_region_t *region = desc->region; region != NULL; region = region->parent) {
-        slab_t *slab = region->desc_at != NULL ? (slab_t *)region->desc_at(region, (uintptr_t)ptr) : NULL;
+        slab_t *slab =
+            region->desc_at != NULL ? (slab_t *)region->desc_at(region, (uintptr_t)ptr) : NULL;
         if (slab != NULL && slab->pool == pool) {
             return slab;
         }
@@ -53,7 +57,7 @@ slab_t *slab_of_pool(const slab_pool_t *pool, const void *ptr) {
 
 slab_check_t slab_check_block(const slab_t *slab, const void *ptr) {
     if (slab->cls == SLAB_CLASS_NONE) {
-        return (uintptr_t)ptr != slab->base       ? SLAB_BLOCK_INTERIOR
+        return (uintptr_t)ptr != slab->base ? SLAB_BLOCK_INTERIOR
                : slab->state == SLAB_CACHED ? SLAB_BLOCK_FREE
                                             : SLAB_BLOCK_OK;
     }
@@ -63,7 +67,9 @@ slab_check_t slab_check_block(const slab_t *slab, const void *ptr) {
                                              : SLAB_BLOCK_UNMADE;
 }
 
-/* ---- freeing --------------------------------------------------------------------------------------------------- */
+/* ---- freeing
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 slab_check_t slab_free_slow(slab_theap_t *theap, slab_t *slab, void *ptr) {
     slab_check_t check = slab_check_block(slab, ptr);
@@ -80,7 +86,9 @@ slab_check_t slab_free_slow(slab_theap_t *theap, slab_t *slab, void *ptr) {
     return SLAB_BLOCK_OK;
 }
 
-/* ---- allocating ------------------------------------------------------------------------------------------------ */
+/* ---- allocating
+ * ------------------------------------------------------------------------------------------------
+ */
 
 void *slab_alloc_slow(slab_pool_t *pool, slab_theap_t *theap, size_t size) {
     if (size > SLAB_CLASS_MAX) {
@@ -186,7 +194,9 @@ void *slab_pool_realloc(slab_pool_t *pool, void *ptr, size_t size) {
     return moved;
 }
 
-/* ---- pools ------------------------------------------------------------------------------------------------------- */
+/* ---- pools
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static void pool_fork_prepare(void *arg) {
     slab_pool_t *pool = arg;
@@ -221,11 +231,13 @@ static void pool_fill_classes(slab_pool_t *pool) {
 static size_t pool_huge_granule(umf_memory_provider_handle_t provider) {
     size_t page = 0;
     umf_result_t result = umfMemoryProviderGetRecommendedPageSize(provider, LARGE_MAX_BYTES, &page);
-    return result == UMF_RESULT_SUCCESS && is_pow2(page) && page > MAP_SLICE_BYTES ? page : MAP_SLICE_BYTES;
+    return result == UMF_RESULT_SUCCESS && is_pow2(page) && page > MAP_SLICE_BYTES
+               ? page
+               : MAP_SLICE_BYTES;
 }
 
-umf_result_t slab_pool_create(umf_memory_provider_handle_t provider, const slab_settings_t *settings,
-                              slab_pool_t **out) {
+umf_result_t slab_pool_create(umf_memory_provider_handle_t provider,
+                              const slab_settings_t *settings, slab_pool_t **out) {
     core_slot_t *slot = &umf_core_state.slots[CORE_SLOT_SLAB];
     slab_pool_t *pool = base_alloc(sizeof(slab_pool_t));
     if (pool == NULL) {
@@ -236,8 +248,9 @@ umf_result_t slab_pool_create(umf_memory_provider_handle_t provider, const slab_
     pool->extension = provider_extension(provider, &pool->extension_priv);
     pool->zeroed = pool->extension != NULL && pool->extension->zeroed != NULL &&
                    pool->extension->zeroed(pool->extension_priv);
-    pool->chunk_min_bytes = settings->chunk_bytes != 0 ? align_up(settings->chunk_bytes, MAP_SLICE_BYTES)
-                                                       : CHUNK_MIN_BYTES;
+    pool->chunk_min_bytes = settings->chunk_bytes != 0
+                                ? align_up(settings->chunk_bytes, MAP_SLICE_BYTES)
+                                : CHUNK_MIN_BYTES;
     if (pool->chunk_min_bytes > CHUNK_MAX_BYTES) {
         pool->chunk_min_bytes = CHUNK_MAX_BYTES;
     }
@@ -305,7 +318,9 @@ void slab_pool_trim(slab_pool_t *pool, size_t keep) {
     slab_chunk_purge(pool, true, keep);
 }
 
-/* ---- statistics ---------------------------------------------------------------------------------------------------- */
+/* ---- statistics
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 void slab_pool_stats(slab_pool_t *pool, slab_stats_t *stats) {
     *stats = (slab_stats_t){0};
@@ -333,7 +348,8 @@ void slab_pool_stats(slab_pool_t *pool, slab_stats_t *stats) {
                 continue;
             }
             stats->slab_bytes += (size_t)slab->slices << MAP_SLICE_SHIFT;
-            // RACY: the counts belong to the slab's thread; a torn pair is off by the frees of a moment.
+            // RACY: the counts belong to the slab's thread; a torn pair is off by the frees of a
+            // moment.
             uint32_t used = slab->used - (slab->needed_set - slab->needed);
             if (used <= slab->made) {
                 stats->blocks += used;

@@ -2,16 +2,18 @@
 /*
  * Chunks: provider allocations cut into 64-KiB slices, kept in bitmaps.
  *
- * A run of slices is found first-fit in the oldest chunk that may have one, so that memory concentrates in few
- * chunks and the youngest can go back. Chunks grow from a first small one (a small process stays small) by doubling;
- * when the provider has less than that, smaller ones are tried, down to the need.
+ * A run of slices is found first-fit in the oldest chunk that may have one, so that memory
+ * concentrates in few chunks and the youngest can go back. Chunks grow from a first small one (a
+ * small process stays small) by doubling; when the provider has less than that, smaller ones are
+ * tried, down to the need.
  *
- * Freed slices stay as they are (`touched`) for a while, since they are likely to be reused and their pages are
- * already there. At each purge tick, slices that were already free at the tick before (`aged`) are purged: their
- * pages go back, their addresses stay. A chunk that is all free and untouched goes back to the provider.
+ * Freed slices stay as they are (`touched`) for a while, since they are likely to be reused and
+ * their pages are already there. At each purge tick, slices that were already free at the tick
+ * before (`aged`) are purged: their pages go back, their addresses stay. A chunk that is all free
+ * and untouched goes back to the provider.
  *
- * Provider calls run without the lock: slices to be purged are marked taken meanwhile. They do not change errno as seen by
- * the callers of the pool.
+ * Provider calls run without the lock: slices to be purged are marked taken meanwhile. They do not
+ * change errno as seen by the callers of the pool.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,8 +24,8 @@
 #include "pools/slab.h"
 
 enum {
-    PURGE_RUNS = 32,         /* runs collected before the lock is released to purge them */
-    CHUNKS_KEPT_EMPTY = 1,   /* of the pool's chunks stay even when empty */
+    PURGE_RUNS = 32,       /* runs collected before the lock is released to purge them */
+    CHUNKS_KEPT_EMPTY = 1, /* of the pool's chunks stay even when empty */
 };
 
 uint32_t slab_now_ms(void) {
@@ -32,7 +34,8 @@ uint32_t slab_now_ms(void) {
     return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 }
 
-/* ---- bitmaps ------------------------------------------------------------------------------------------ */
+/* ---- bitmaps
+ * ------------------------------------------------------------------------------------------ */
 
 /* The bits of [at, end) that lie in the word of `at`. */
 static uint64_t bits_part(uint32_t at, uint32_t end) {
@@ -76,10 +79,10 @@ static uint32_t bits_next(const uint64_t *bits, uint32_t from, uint32_t end, boo
     return end;
 }
 
-/* First run of `count` clear bits that begins where (first_slice + index) is a multiple of align; `slices` if none. *longest
- * is set to the longest clear run seen when there is none. */
-static uint32_t bits_find_run(const uint64_t *bits, uint32_t slices, uint32_t count, uintptr_t first_slice,
-                              uint32_t align, uint32_t *longest) {
+/* First run of `count` clear bits that begins where (first_slice + index) is a multiple of align;
+ * `slices` if none. *longest is set to the longest clear run seen when there is none. */
+static uint32_t bits_find_run(const uint64_t *bits, uint32_t slices, uint32_t count,
+                              uintptr_t first_slice, uint32_t align, uint32_t *longest) {
     uint32_t best = 0;
     for (uint32_t at = bits_next(bits, 0, slices, false); at < slices;) {
         uint32_t end = bits_next(bits, at, slices, true);
@@ -94,7 +97,8 @@ static uint32_t bits_find_run(const uint64_t *bits, uint32_t slices, uint32_t co
     return slices;
 }
 
-/* ---- descriptors ---------------------------------------------------------------------------------------- */
+/* ---- descriptors
+ * ---------------------------------------------------------------------------------------- */
 
 /* Lock held. Descriptors are type-stable: they come from and go to lists of descriptors only. */
 static slab_t *desc_pop(slab_pool_t *pool) {
@@ -139,9 +143,11 @@ void slab_desc_free(slab_pool_t *pool, slab_t *slab) {
     lock_release(&pool->lock);
 }
 
-/* ---- provider ------------------------------------------------------------------------------------------- */
+/* ---- provider
+ * ------------------------------------------------------------------------------------------- */
 
-void *slab_provider_alloc(slab_pool_t *pool, size_t bytes, size_t alignment, map_region_t **region, bool *own_region) {
+void *slab_provider_alloc(slab_pool_t *pool, size_t bytes, size_t alignment, map_region_t **region,
+                          bool *own_region) {
     void *ptr = NULL;
     int saved_errno = errno;
     umf_result_t result = umfMemoryProviderAlloc(pool->provider, bytes, alignment, &ptr);
@@ -152,8 +158,10 @@ void *slab_provider_alloc(slab_pool_t *pool, size_t bytes, size_t alignment, map
     bool tracked = tracking_provider_is(pool->provider);
     *region = tracked ? map_find_exact(ptr, tracking_provider_pool(pool->provider)) : NULL;
     *own_region = *region == NULL;
-    if (*own_region) { // tracking is off (or the provider is raw): free() needs the map all the same
-        map_region_info_t info = {.base = ptr, .size = bytes, .provider = pool->provider, .hidden = true};
+    if (*own_region) { // tracking is off (or the provider is raw): free() needs the map all the
+                       // same
+        map_region_info_t info = {
+            .base = ptr, .size = bytes, .provider = pool->provider, .hidden = true};
         if (map_add(&info, region) != UMF_RESULT_SUCCESS) {
             umfMemoryProviderFree(pool->provider, ptr, bytes);
             return NULL;
@@ -163,7 +171,8 @@ void *slab_provider_alloc(slab_pool_t *pool, size_t bytes, size_t alignment, map
     return ptr;
 }
 
-umf_result_t slab_provider_free(slab_pool_t *pool, void *ptr, size_t bytes, map_region_t *region, bool own_region) {
+umf_result_t slab_provider_free(slab_pool_t *pool, void *ptr, size_t bytes, map_region_t *region,
+                                bool own_region) {
     // Before the memory goes: another thread may get the address at once.
     region->desc_at = NULL;
     region->pool_data = NULL;
@@ -176,7 +185,8 @@ umf_result_t slab_provider_free(slab_pool_t *pool, void *ptr, size_t bytes, map_
     return result;
 }
 
-/* ---- chunks ------------------------------------------------------------------------------------------- */
+/* ---- chunks
+ * ------------------------------------------------------------------------------------------- */
 
 static size_t chunk_desc_bytes(uint32_t slices) {
     return sizeof(slab_chunk_t) + slices * sizeof(_Atomic(slab_t *));
@@ -185,7 +195,8 @@ static size_t chunk_desc_bytes(uint32_t slices) {
 /* The map asks which descriptor belongs at an address when a nested region goes. */
 static map_desc_t *chunk_desc_at(map_region_t *region, uintptr_t addr) {
     slab_chunk_t *chunk = region->pool_data;
-    if (chunk == NULL || addr < chunk->base || addr >= chunk->base + ((uintptr_t)chunk->slices << MAP_SLICE_SHIFT)) {
+    if (chunk == NULL || addr < chunk->base ||
+        addr >= chunk->base + ((uintptr_t)chunk->slices << MAP_SLICE_SHIFT)) {
         return NULL;
     }
     slab_t *slab = load_relaxed(&chunk->slab_at[(addr - chunk->base) >> MAP_SLICE_SHIFT]);
@@ -193,19 +204,22 @@ static map_desc_t *chunk_desc_at(map_region_t *region, uintptr_t addr) {
 }
 
 /* A new chunk with room for `slices` aligned ones; no lock held. */
-static slab_chunk_t *chunk_new(slab_pool_t *pool, uint32_t slices, uint32_t align_slices, size_t wanted_bytes) {
+static slab_chunk_t *chunk_new(slab_pool_t *pool, uint32_t slices, uint32_t align_slices,
+                               size_t wanted_bytes) {
     size_t need = (size_t)slices << MAP_SLICE_SHIFT;
     size_t alignment = (size_t)align_slices << MAP_SLICE_SHIFT;
     map_region_t *region = NULL;
     bool own_region = false;
     size_t bytes = 0;
     void *ptr = NULL;
-    // First as the provider aligns it; one that refuses to, or does not care, is asked for more, and the aligned part is used.
+    // First as the provider aligns it; one that refuses to, or does not care, is asked for more,
+    // and the aligned part is used.
     for (size_t padding = 0; ptr == NULL && padding <= alignment; padding += alignment) {
         size_t size = wanted_bytes > need ? wanted_bytes : need;
         for (;;) {
             bytes = size + padding;
-            ptr = slab_provider_alloc(pool, bytes, padding == 0 ? alignment : 0, &region, &own_region);
+            ptr = slab_provider_alloc(pool, bytes, padding == 0 ? alignment : 0, &region,
+                                      &own_region);
             if (ptr != NULL || size == need) {
                 break;
             }
@@ -240,8 +254,8 @@ static slab_chunk_t *chunk_new(slab_pool_t *pool, uint32_t slices, uint32_t alig
 }
 
 static umf_result_t chunk_delete(slab_pool_t *pool, slab_chunk_t *chunk) {
-    umf_result_t result =
-        slab_provider_free(pool, chunk->provider_base, chunk->provider_bytes, chunk->region, chunk->own_region);
+    umf_result_t result = slab_provider_free(pool, chunk->provider_base, chunk->provider_bytes,
+                                             chunk->region, chunk->own_region);
     base_free(chunk, chunk_desc_bytes(chunk->slices));
     return result;
 }
@@ -262,7 +276,8 @@ static void chunk_add(slab_pool_t *pool, slab_chunk_t *chunk) {
     }
 }
 
-/* ---- runs of slices ----------------------------------------------------------------------------------------- */
+/* ---- runs of slices
+ * ----------------------------------------------------------------------------------------- */
 
 /* Lock held. Marks the run taken and fills the descriptor. */
 static void run_take(slab_chunk_t *chunk, uint32_t at, uint32_t slices, slab_t *slab) {
@@ -291,8 +306,8 @@ static bool run_find(slab_pool_t *pool, uint32_t slices, uint32_t align_slices, 
             continue;
         }
         uint32_t longest = chunk->longest;
-        uint32_t at = bits_find_run(chunk->taken, chunk->slices, slices, chunk->base >> MAP_SLICE_SHIFT,
-                                    align_slices, &longest);
+        uint32_t at = bits_find_run(chunk->taken, chunk->slices, slices,
+                                    chunk->base >> MAP_SLICE_SHIFT, align_slices, &longest);
         if (at < chunk->slices) {
             run_take(chunk, at, slices, slab);
             return true;
@@ -340,7 +355,9 @@ slab_t *slab_chunk_take(slab_pool_t *pool, uint32_t slices, uint32_t align_slice
     return slab;
 }
 
-void slab_chunk_publish(slab_t *slab) { map_set_slices(slab->base, slab->slices, &slab->head); }
+void slab_chunk_publish(slab_t *slab) {
+    map_set_slices(slab->base, slab->slices, &slab->head);
+}
 
 /* Lock held. Slices [at, at+count) become free. */
 static void run_give(slab_chunk_t *chunk, uint32_t at, uint32_t count) {
@@ -379,7 +396,8 @@ bool slab_chunk_resize(slab_t *slab, uint32_t slices) {
     uint32_t at = (uint32_t)((slab->base - chunk->base) >> MAP_SLICE_SHIFT);
     uint32_t old = slab->slices;
     if (slices < old) {
-        map_clear_slices(slab->base + ((uintptr_t)slices << MAP_SLICE_SHIFT), old - slices, chunk->region);
+        map_clear_slices(slab->base + ((uintptr_t)slices << MAP_SLICE_SHIFT), old - slices,
+                         chunk->region);
     }
     lock_acquire(&pool->lock);
     bool done = slices <= old;
@@ -408,21 +426,24 @@ bool slab_chunk_resize(slab_t *slab, uint32_t slices) {
     return done;
 }
 
-/* ---- giving memory back ----------------------------------------------------------------------------------- */
+/* ---- giving memory back
+ * ----------------------------------------------------------------------------------- */
 
 typedef struct purge_run {
     slab_chunk_t *chunk;
     uint32_t at, count;
 } purge_run_t;
 
-/* Lock held. Collects runs of free slices worth purging and marks them taken, so that the lock can be released. */
+/* Lock held. Collects runs of free slices worth purging and marks them taken, so that the lock can
+ * be released. */
 static unsigned purge_collect(slab_pool_t *pool, bool force, purge_run_t *runs, bool *more) {
     unsigned n = 0;
     *more = false;
     for (slab_chunk_t *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
         uint64_t purgeable[SLAB_CHUNK_WORDS];
         for (uint32_t w = 0; w < SLAB_CHUNK_WORDS; w++) {
-            purgeable[w] = (force ? ~chunk->stuck[w] : chunk->aged[w]) & chunk->touched[w] & ~chunk->taken[w];
+            purgeable[w] =
+                (force ? ~chunk->stuck[w] : chunk->aged[w]) & chunk->touched[w] & ~chunk->taken[w];
         }
         uint32_t at = bits_next(purgeable, 0, chunk->slices, true);
         while (at < chunk->slices) {
@@ -447,7 +468,8 @@ static bool purge_run(slab_pool_t *pool, const purge_run_t *run) {
     int saved_errno = errno;
     bool clean = umfMemoryProviderPurgeForce(pool->provider, ptr, bytes) == UMF_RESULT_SUCCESS;
     if (!clean) {
-        umfMemoryProviderPurgeLazy(pool->provider, ptr, bytes); // may do nothing: its content counts as unknown
+        umfMemoryProviderPurgeLazy(pool->provider, ptr,
+                                   bytes); // may do nothing: its content counts as unknown
     }
     errno = saved_errno;
     return clean;
@@ -477,7 +499,8 @@ static slab_chunk_t *chunks_reverse(slab_chunk_t *list) {
 }
 
 /* Lock held. Unlinks idle chunks, youngest first, but keeps `keep` bytes. Returns their list. */
-static slab_chunk_t *chunks_unlink_idle(slab_pool_t *pool, bool force, size_t keep, unsigned keep_chunks) {
+static slab_chunk_t *chunks_unlink_idle(slab_pool_t *pool, bool force, size_t keep,
+                                        unsigned keep_chunks) {
     slab_chunk_t *gone = NULL;
     unsigned count = 0;
     for (slab_chunk_t *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
@@ -486,7 +509,8 @@ static slab_chunk_t *chunks_unlink_idle(slab_pool_t *pool, bool force, size_t ke
     pool->chunks = chunks_reverse(pool->chunks);
     for (slab_chunk_t **link = &pool->chunks; *link != NULL;) {
         slab_chunk_t *chunk = *link;
-        if (count > keep_chunks && pool->reserved_bytes - chunk->provider_bytes >= keep && chunk_idle(chunk, force)) {
+        if (count > keep_chunks && pool->reserved_bytes - chunk->provider_bytes >= keep &&
+            chunk_idle(chunk, force)) {
             *link = chunk->next;
             chunk->next = gone;
             gone = chunk;
@@ -508,7 +532,8 @@ void slab_chunk_purge(slab_pool_t *pool, bool force, size_t keep) {
     bool more = true;
     slab_large_drop_cache(pool, force);
     lock_acquire(&pool->lock);
-    if (!force && (pool->keep_all || !pool->purge_pending || (int32_t)(slab_now_ms() - pool->purge_at) < 0)) {
+    if (!force &&
+        (pool->keep_all || !pool->purge_pending || (int32_t)(slab_now_ms() - pool->purge_at) < 0)) {
         lock_release(&pool->lock); // another thread was first
         return;
     }
@@ -570,7 +595,8 @@ umf_result_t slab_chunk_destroy_all(slab_pool_t *pool) {
     while (pool->chunks != NULL) {
         slab_chunk_t *chunk = pool->chunks;
         pool->chunks = chunk->next;
-        for (uint32_t i = 0; i < chunk->slices;) { // live slabs: their descriptors go to the common list
+        for (uint32_t i = 0;
+             i < chunk->slices;) { // live slabs: their descriptors go to the common list
             slab_t *slab = load_relaxed(&chunk->slab_at[i]);
             i += slab != NULL ? slab->slices : 1;
             if (slab != NULL) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * The hot inlines of the slab pool: taking a block from a thread heap, putting one back. Included by the pool's
- * own operations and by the proxy's malloc and free. Nothing here locks, calls or writes to memory shared between threads.
+ * The hot inlines of the slab pool: taking a block from a thread heap, putting one back. Included
+ * by the pool's own operations and by the proxy's malloc and free. Nothing here locks, calls or
+ * writes to memory shared between threads.
  */
 #ifndef UMF_POOLS_SLAB_INL_H
 #define UMF_POOLS_SLAB_INL_H
@@ -19,8 +20,11 @@ UMF_INLINE void *slab_pop(slab_theap_t *theap, unsigned cls) {
     return block;
 }
 
-/* A ready block for a request of at most SLAB_FAST_MAX bytes, or NULL: then the slow side decides. */
-UMF_INLINE void *slab_take_small(slab_theap_t *theap, size_t size) { return slab_pop(theap, theap->class_of[size]); }
+/* A ready block for a request of at most SLAB_FAST_MAX bytes, or NULL: then the slow side decides.
+ */
+UMF_INLINE void *slab_take_small(slab_theap_t *theap, size_t size) {
+    return slab_pop(theap, theap->class_of[size]);
+}
 
 /* The same for any size. */
 UMF_INLINE void *slab_take(slab_theap_t *theap, size_t size) {
@@ -31,8 +35,10 @@ UMF_INLINE void *slab_take(slab_theap_t *theap, size_t size) {
 }
 
 /*
- * The most frequent slow case: the ready list is used up, but blocks of the current slab were freed meanwhile. Detaches them, or
- * returns NULL: then slab_theap_refill goes through all the rest. For classes below SLAB_MEDIUM_CLASS. Mail and idle slabs wait for that, at most SLAB_TICK_REFILLS calls.
+ * The most frequent slow case: the ready list is used up, but blocks of the current slab were freed
+ * meanwhile. Detaches them, or returns NULL: then slab_theap_refill goes through all the rest. For
+ * classes below SLAB_MEDIUM_CLASS. Mail and idle slabs wait for that, at most SLAB_TICK_REFILLS
+ * calls.
  */
 UMF_INLINE void *slab_swap(slab_theap_t *theap, unsigned cls) {
     slab_t *slab = theap->current[cls];
@@ -50,7 +56,8 @@ UMF_INLINE void *slab_swap(slab_theap_t *theap, unsigned cls) {
     return block;
 }
 
-/* Puts a block back whose slab belongs to the calling thread's heap. True: the slow side must look (slab_theap_event). */
+/* Puts a block back whose slab belongs to the calling thread's heap. True: the slow side must look
+ * (slab_theap_event). */
 UMF_INLINE bool slab_put(slab_t *slab, void *ptr) {
     slab_block_t *block = ptr;
     block->next = slab->free;
@@ -66,8 +73,8 @@ UMF_INLINE bool slab_index_of(const slab_t *slab, const void *ptr, uint64_t *ind
     return *index * info->block_bytes == offset;
 }
 
-/* Clears `bytes` of a block, and what is left of its last 16: blocks are multiples of 16 bytes. Short blocks are done with overlapping
- * stores from both ends. */
+/* Clears `bytes` of a block, and what is left of its last 16: blocks are multiples of 16 bytes.
+ * Short blocks are done with overlapping stores from both ends. */
 UMF_INLINE void slab_clear(void *ptr, size_t bytes) {
     typedef uint64_t vector_t __attribute__((vector_size(16), may_alias));
     const vector_t zero = {0, 0};

@@ -2,12 +2,14 @@
 /*
  * Large blocks: above the size classes.
  *
- *   large   whole slices of a chunk, up to the pool's large_max: no provider call, pages stay for a while after a free
- *   huge    a provider allocation each; freed ones are kept for a moment in a small cache
+ *   large   whole slices of a chunk, up to the pool's large_max: no provider call, pages stay for a
+ * while after a free huge    a provider allocation each; freed ones are kept for a moment in a
+ * small cache
  *
- * Growing by realloc: a large block first takes the free slices behind it. A block that must move and is big enough to make
- * copying expensive becomes huge, with room to grow; from then on the provider moves its pages instead of its bytes, where it can
- * (remap), so that a vector that grows to a size n costs O(n) page-table work and one copy.
+ * Growing by realloc: a large block first takes the free slices behind it. A block that must move
+ * and is big enough to make copying expensive becomes huge, with room to grow; from then on the
+ * provider moves its pages instead of its bytes, where it can (remap), so that a vector that grows
+ * to a size n costs O(n) page-table work and one copy.
  *
  * Both kinds have a slab descriptor without owner: every free of theirs takes the slow side.
  */
@@ -18,19 +20,23 @@
 #include "pools/slab.h"
 
 enum {
-    REMAP_MIN_BYTES = 8 * 1024 * 1024,    /* from here on a growing block gets an allocation of its own: below, a copy into slices
-                                             whose pages are there costs less than page faults and system calls */
+    REMAP_MIN_BYTES =
+        8 * 1024 *
+        1024, /* from here on a growing block gets an allocation of its own: below, a copy into
+                 slices whose pages are there costs less than page faults and system calls */
     CACHE_BYTES_MAX_ENTRY = 64 * 1024 * 1024,
-    CACHE_WASTE_DIVISOR = 4,              /* a cached block may be 1/4 larger than asked for */
+    CACHE_WASTE_DIVISOR = 4, /* a cached block may be 1/4 larger than asked for */
 };
 
-/* Bytes of a huge block: whole slices, or whole pages where those are larger; `grow` adds an eighth of untouched room. */
+/* Bytes of a huge block: whole slices, or whole pages where those are larger; `grow` adds an eighth
+ * of untouched room. */
 static bool huge_bytes(const slab_pool_t *pool, size_t size, bool grow, size_t *bytes) {
     size_t wanted;
     if (add_overflow(size, grow ? size / 8 : 0, &wanted)) {
         return false;
     }
-    return align_up_checked(wanted, wanted >= pool->huge_granule ? pool->huge_granule : MAP_SLICE_BYTES, bytes);
+    return align_up_checked(
+        wanted, wanted >= pool->huge_granule ? pool->huge_granule : MAP_SLICE_BYTES, bytes);
 }
 
 /* Live huge blocks are listed, so that the end of the pool finds them. */
@@ -72,7 +78,8 @@ static void reserved_count(slab_pool_t *pool, ptrdiff_t bytes) {
     lock_release(&pool->lock);
 }
 
-/* ---- cache of freed huge blocks ------------------------------------------------------------------------------- */
+/* ---- cache of freed huge blocks
+ * ------------------------------------------------------------------------------- */
 
 static slab_t *cache_take(slab_pool_t *pool, size_t bytes, size_t alignment) {
     slab_t *found = NULL;
@@ -121,9 +128,11 @@ static bool cache_put(slab_pool_t *pool, slab_t *slab) {
 }
 
 static umf_result_t huge_delete(slab_pool_t *pool, slab_t *slab) {
-    map_region_t *region = slab->head.region; // what the provider gave: begins before the block if it could not align
+    map_region_t *region =
+        slab->head.region; // what the provider gave: begins before the block if it could not align
     size_t bytes = load_relaxed(&region->size);
-    umf_result_t result = slab_provider_free(pool, (void *)region->base, bytes, region, slab->own_region);
+    umf_result_t result =
+        slab_provider_free(pool, (void *)region->base, bytes, region, slab->own_region);
     reserved_count(pool, -(ptrdiff_t)bytes);
     slab_desc_free(pool, slab);
     return result;
@@ -152,7 +161,8 @@ static map_desc_t *huge_desc_at(map_region_t *region, uintptr_t addr) {
     return slab != NULL ? &slab->head : NULL;
 }
 
-/* Ties a huge block to its region; the map's first word leads to the descriptor, the others to the region. */
+/* Ties a huge block to its region; the map's first word leads to the descriptor, the others to the
+ * region. */
 static void huge_attach(slab_t *slab, map_region_t *region) {
     slab->head.region = region;
     region->pool_data = slab;
@@ -160,9 +170,12 @@ static void huge_attach(slab_t *slab, map_region_t *region) {
     map_set_slices(slab->base, 1, &slab->head);
 }
 
-/* ---- huge ------------------------------------------------------------------------------------------------------- */
+/* ---- huge
+ * -------------------------------------------------------------------------------------------------------
+ */
 
-static void huge_describe(slab_pool_t *pool, slab_t *slab, void *ptr, size_t bytes, map_region_t *region, bool own_region) {
+static void huge_describe(slab_pool_t *pool, slab_t *slab, void *ptr, size_t bytes,
+                          map_region_t *region, bool own_region) {
     store_relaxed(&slab->head.owner, MAP_OWNER_NONE);
     slab->head.kind = MAP_KIND_SLAB;
     slab->cls = SLAB_CLASS_NONE;
@@ -175,8 +188,10 @@ static void huge_describe(slab_pool_t *pool, slab_t *slab, void *ptr, size_t byt
     huge_attach(slab, region);
 }
 
-/* An aligned block of `bytes` in an allocation of its own, which is larger if the provider refuses alignment or ignores it. */
-static void *huge_provide(slab_pool_t *pool, size_t bytes, size_t alignment, map_region_t **region, bool *own_region) {
+/* An aligned block of `bytes` in an allocation of its own, which is larger if the provider refuses
+ * alignment or ignores it. */
+static void *huge_provide(slab_pool_t *pool, size_t bytes, size_t alignment, map_region_t **region,
+                          bool *own_region) {
     void *ptr = slab_provider_alloc(pool, bytes, alignment, region, own_region);
     if (likely(ptr != NULL && is_aligned((uintptr_t)ptr, alignment))) {
         return ptr;
@@ -224,11 +239,14 @@ static void *huge_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool g
     return (void *)slab->base;
 }
 
-/* ---- blocks of slices ----------------------------------------------------------------------------------------------- */
+/* ---- blocks of slices
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void *slices_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool *zero) {
     uint32_t slices = (uint32_t)((size + MAP_SLICE_BYTES - 1) >> MAP_SLICE_SHIFT);
-    uint32_t align_slices = alignment <= MAP_SLICE_BYTES ? 1 : (uint32_t)(alignment >> MAP_SLICE_SHIFT);
+    uint32_t align_slices =
+        alignment <= MAP_SLICE_BYTES ? 1 : (uint32_t)(alignment >> MAP_SLICE_SHIFT);
     slab_t *slab = slab_chunk_take(pool, slices, align_slices);
     if (slab == NULL) {
         return NULL;
@@ -245,7 +263,9 @@ static void *slices_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool
     return (void *)slab->base;
 }
 
-/* ---- interface ---------------------------------------------------------------------------------------------------------- */
+/* ---- interface
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static void *large_try(slab_pool_t *pool, size_t size, size_t alignment, bool *zero) {
     if (size <= pool->large_max && alignment <= pool->large_max / 2) {
@@ -298,8 +318,9 @@ void slab_large_destroy_all(slab_pool_t *pool) {
 static void *huge_remap(slab_t *slab, size_t size) {
     slab_pool_t *pool = slab->pool;
     size_t bytes;
-    if (pool->extension == NULL || pool->extension->remap == NULL || slab->head.region->children > 0 ||
-        slab->head.region->base != slab->base || !huge_bytes(pool, size, size > slab->block_bytes, &bytes)) {
+    if (pool->extension == NULL || pool->extension->remap == NULL ||
+        slab->head.region->children > 0 || slab->head.region->base != slab->base ||
+        !huge_bytes(pool, size, size > slab->block_bytes, &bytes)) {
         return NULL;
     }
     size_t old_bytes = slab->block_bytes;
@@ -311,7 +332,8 @@ static void *huge_remap(slab_t *slab, size_t size) {
         .memory_type = old_region->memory_type,
         .hidden = old_region->hidden,
     };
-    // The old addresses may be somebody else's as soon as the provider has moved: out of the map first.
+    // The old addresses may be somebody else's as soon as the provider has moved: out of the map
+    // first.
     map_region_info_t old_info = info;
     old_info.base = (void *)slab->base;
     old_info.size = old_bytes;
@@ -320,15 +342,16 @@ static void *huge_remap(slab_t *slab, size_t size) {
     map_remove(old_region);
     void *ptr = NULL;
     int saved_errno = errno;
-    umf_result_t result = pool->extension->remap(pool->extension_priv, (void *)slab->base, old_bytes, bytes,
-                                                 MAP_SLICE_BYTES, &ptr);
+    umf_result_t result = pool->extension->remap(pool->extension_priv, (void *)slab->base,
+                                                 old_bytes, bytes, MAP_SLICE_BYTES, &ptr);
     errno = saved_errno;
     info.base = ptr;
     map_region_t *region = NULL;
     if (result != UMF_RESULT_SUCCESS || map_add(&info, &region) != UMF_RESULT_SUCCESS) {
         if (result == UMF_RESULT_SUCCESS) { // no memory for the map: undo the move
             void *back = NULL;
-            result = pool->extension->remap(pool->extension_priv, ptr, bytes, old_bytes, MAP_SLICE_BYTES, &back);
+            result = pool->extension->remap(pool->extension_priv, ptr, bytes, old_bytes,
+                                            MAP_SLICE_BYTES, &back);
             old_info.base = back;
         }
         if (map_add(&old_info, &region) != UMF_RESULT_SUCCESS) {

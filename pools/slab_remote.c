@@ -3,14 +3,15 @@
  * Remote frees: blocks that come home from threads that do not own their slab.
  *
  *   freeing thread:  block ──► open batch (per slab) ──one CAS per batch──► slab.remote
- *                                                       first one since the last mail ──► mailbox of the owner
- *   owner:           refill ──► opens its mailbox ──► takes each slab's remote list into its free list
+ *                    the first one since the last mail ──► the slab goes to its owner's mailbox
+ *   owner:           refill ──► opens its mailbox ──► each slab's remote list goes to its free list
  *
  * slab.remote is one word:  | block address / 16 : 44 | count : 19 | mailed : 1 |
- * The list is linked through the blocks. `mailed` is set while the slab is in a mailbox (or about to be put there by the
- * thread that set it), so it is in at most one; only the heap that took it out of a mailbox clears the bit. Meanwhile
- * the slab may have passed to another heap: then whoever finds it forwards it to its owner. A mailed slab's descriptor
- * is not given back, however empty the slab is.
+ * The list is linked through the blocks. `mailed` is set while the slab is in a mailbox (or about
+ * to be put there by the thread that set it), so it is in at most one; only the heap that took it
+ * out of a mailbox clears the bit. Meanwhile the slab may have passed to another heap: then whoever
+ * finds it forwards it to its owner. A mailed slab's descriptor is not given back, however empty
+ * the slab is.
  */
 #include "pools/slab.h"
 
@@ -26,14 +27,16 @@ UMF_INLINE uint32_t remote_count(uint64_t word) {
 }
 
 UMF_INLINE uint64_t remote_word(const slab_block_t *block, uint32_t count) {
-    return (uint64_t)((uintptr_t)block >> 4) << REMOTE_BLOCK_SHIFT | (uint64_t)count << REMOTE_COUNT_SHIFT;
+    return (uint64_t)((uintptr_t)block >> 4) << REMOTE_BLOCK_SHIFT | (uint64_t)count
+                                                                         << REMOTE_COUNT_SHIFT;
 }
 
 void slab_remote_mail(slab_theap_t *theap, slab_t *slab) {
     slab_t *first = load_relaxed(&theap->mailbox);
     do {
         slab->mail_next = first;
-    } while (!cas_weak_release(&theap->mailbox, &first, slab)); // pairs with the exchange in open_mailbox
+    } while (!cas_weak_release(&theap->mailbox, &first,
+                               slab)); // pairs with the exchange in open_mailbox
 }
 
 bool slab_remote_is_mailed(const slab_t *slab) {
@@ -45,10 +48,11 @@ static void remote_push(slab_t *slab, slab_block_t *head, slab_block_t *tail, ui
     uint64_t old = load_relaxed(&slab->remote);
     do {
         tail->next = remote_block(old);
-    } while (!cas_weak_acq_rel(&slab->remote, &old, remote_word(head, remote_count(old) + count) | REMOTE_MAILED));
+    } while (!cas_weak_acq_rel(&slab->remote, &old,
+                               remote_word(head, remote_count(old) + count) | REMOTE_MAILED));
     if (!(old & REMOTE_MAILED)) {
-        // A live slab of a size class always has a heap; heaps live as long as their pool. If the slab changes hands
-        // now, the old heap's holder forwards the mail.
+        // A live slab of a size class always has a heap; heaps live as long as their pool. If the
+        // slab changes hands now, the old heap's holder forwards the mail.
         slab_remote_mail((slab_theap_t *)load_acquire(&slab->head.owner), slab);
     }
 }

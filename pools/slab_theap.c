@@ -2,19 +2,23 @@
 /*
  * Thread heaps: the slow side of malloc and free for blocks of size classes.
  *
- * Refill, in this order: the current slab's own frees, its remote frees, its unmade blocks (a few KiB at a time, so that
- * memory is touched as it is needed), slabs that came by mail, the fullest of some available slabs, slabs of finished
- * threads, new slices. A refill detaches the slab's whole free list: malloc then works without looking at the slab.
+ * Refill, in this order: the current slab's own frees, its remote frees, its unmade blocks (a few
+ * KiB at a time, so that memory is touched as it is needed), slabs that came by mail, the fullest
+ * of some available slabs, slabs of finished threads, new slices. A refill detaches the slab's
+ * whole free list: malloc then works without looking at the slab.
  *
- * A thread's heaps are found through one thread-local pointer to its record: a small cache by pool id, then a
- * table. When the thread ends, a pthread key destructor (which puts itself off to the last round, since other destructors may
- * still allocate) parks its heaps in their pools; the next thread of the pool takes a parked heap over as it is, ready lists and
- * all. Threads that need slabs take them from parked heaps, and empty those that have waited for a while. After that the thread allocates through the pool's shared heap.
+ * A thread's heaps are found through one thread-local pointer to its record: a small cache by pool
+ * id, then a table. When the thread ends, a pthread key destructor (which puts itself off to the
+ * last round, since other destructors may still allocate) parks its heaps in their pools; the next
+ * thread of the pool takes a parked heap over as it is, ready lists and all. Threads that need
+ * slabs take them from parked heaps, and empty those that have waited for a while. After that the
+ * thread allocates through the pool's shared heap.
  *
- * Fork: a child has one thread. Heaps of the others may have been caught anywhere, on pages that were copied at different
- * times; nothing in them is trusted. Their live blocks stay valid, and those the child frees are reused (all other blocks of
- * such slabs count as used for ever). The forking thread's own heap is consistent, except that frees by other threads may have
- * been under way: it brings home what was sent before the fork, and forgets (loses) the few sent during it.
+ * Fork: a child has one thread. Heaps of the others may have been caught anywhere, on pages that
+ * were copied at different times; nothing in them is trusted. Their live blocks stay valid, and
+ * those the child frees are reused (all other blocks of such slabs count as used for ever). The
+ * forking thread's own heap is consistent, except that frees by other threads may have been under
+ * way: it brings home what was sent before the fork, and forgets (loses) the few sent during it.
  */
 #include "pools/slab.h"
 
@@ -28,29 +32,36 @@ enum {
     WAKE_DIVISOR = 8,             /* a full slab is used again when 1/8 of it, at most … */
     WAKE_MAX = 32,                /* … so many blocks, … */
     WAKE_BYTES = 2 * 1024,        /* … and at most so many bytes, are free */
-    PARKED_OLD_MS = 50,           /* heaps that wait longer for a new thread are emptied when somebody comes by */
-    HEAT_KEEP = 2,                /* a medium class whose slab was empty so often since the last tick keeps it */
-    TICK_BYTES = 4 * 1024,        /* blocks of this size and more bring the next tick nearer by more than one */
-    PICK_CANDIDATES = 4,          /* available slabs looked at for the fullest */
+    PARKED_OLD_MS =
+        50,        /* heaps that wait longer for a new thread are emptied when somebody comes by */
+    HEAT_KEEP = 2, /* a medium class whose slab was empty so often since the last tick keeps it */
+    TICK_BYTES =
+        4 * 1024, /* blocks of this size and more bring the next tick nearer by more than one */
+    PICK_CANDIDATES = 4, /* available slabs looked at for the fullest */
 };
 
-const slab_theap_t slab_theap_none; // zero: every ready list is empty, every size takes the slow path
+const slab_theap_t
+    slab_theap_none; // zero: every ready list is empty, every size takes the slow path
 
 UMF_TLS slab_theap_t *slab_process_theap = (slab_theap_t *)&slab_theap_none;
 
-/* ---- accounting ------------------------------------------------------------------------------------------- */
+/* ---- accounting
+ * ------------------------------------------------------------------------------------------- */
 
 /* Brings `used` up to date. */
 static void slab_settle(slab_t *slab) {
     slab->used -= slab->needed_set - slab->needed;
     slab->needed_set = slab->needed;
     if (unlikely(slab->used > slab->made)) {
-        umf_panic("free(): double free in the %zu-byte blocks at %p", slab->block_bytes, (void *)slab->base);
+        umf_panic("free(): double free in the %zu-byte blocks at %p", slab->block_bytes,
+                  (void *)slab->base);
     }
 }
 
 /* The next look is due after `frees` own frees. */
-static void slab_set_needed(slab_t *slab, uint32_t frees) { slab->needed = slab->needed_set = frees; }
+static void slab_set_needed(slab_t *slab, uint32_t frees) {
+    slab->needed = slab->needed_set = frees;
+}
 
 static uint32_t slab_wake_count(const slab_t *slab) {
     uint32_t by_bytes = (uint32_t)(WAKE_BYTES / slab->block_bytes);
@@ -60,7 +71,9 @@ static uint32_t slab_wake_count(const slab_t *slab) {
     return count < 1 ? 1 : count;
 }
 
-/* ---- lists -------------------------------------------------------------------------------------------------- */
+/* ---- lists
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static void available_push(slab_theap_t *theap, slab_t *slab) {
     slab_t **head = &theap->available[slab->cls];
@@ -84,12 +97,14 @@ static void available_remove(slab_theap_t *theap, slab_t *slab) {
     }
 }
 
-/* The fullest of the first few: fuller slabs fill up, emptier ones get the chance to become empty. */
+/* The fullest of the first few: fuller slabs fill up, emptier ones get the chance to become empty.
+ */
 static slab_t *available_pick(slab_theap_t *theap, unsigned cls) {
     slab_t *best = theap->available[cls];
     slab_t *slab = best != NULL ? best->next : NULL;
     for (unsigned i = 1; i < PICK_CANDIDATES && slab != NULL; i++, slab = slab->next) {
-        if (slab->used - (slab->needed_set - slab->needed) > best->used - (best->needed_set - best->needed)) {
+        if (slab->used - (slab->needed_set - slab->needed) >
+            best->used - (best->needed_set - best->needed)) {
             best = slab;
         }
     }
@@ -99,13 +114,15 @@ static slab_t *available_pick(slab_theap_t *theap, unsigned cls) {
     return best;
 }
 
-/* ---- life of a slab ------------------------------------------------------------------------------------------- */
+/* ---- life of a slab
+ * ------------------------------------------------------------------------------------------- */
 
 static slab_t *slab_new(slab_theap_t *theap, unsigned cls) {
     const slab_class_info_t *info = &slab_class_info[cls];
     uint32_t slices = info->slices;
     slab_t *slab = slab_chunk_take(theap->pool, slices, 1);
-    while (slab == NULL && ((size_t)slices << MAP_SLICE_SHIFT) / 2 >= info->block_bytes) { // a provider near its end
+    while (slab == NULL && ((size_t)slices << MAP_SLICE_SHIFT) / 2 >=
+                               info->block_bytes) { // a provider near its end
         slices = slices / 2 > 0 ? slices / 2 : 1;
         slab = slab_chunk_take(theap->pool, slices, 1);
         if (slices == 1) {
@@ -117,8 +134,9 @@ static slab_t *slab_new(slab_theap_t *theap, unsigned cls) {
     }
     slab->cls = (uint8_t)cls;
     slab->block_bytes = info->block_bytes;
-    slab->capacity = slices == info->slices ? info->capacity
-                                            : (uint16_t)(((size_t)slices << MAP_SLICE_SHIFT) / info->block_bytes);
+    slab->capacity = slices == info->slices
+                         ? info->capacity
+                         : (uint16_t)(((size_t)slices << MAP_SLICE_SHIFT) / info->block_bytes);
     slab->made = 0;
     slab->used = 0;
     slab->free = NULL;
@@ -136,7 +154,9 @@ static bool slab_extend(slab_t *slab) {
         return false;
     }
     size_t bytes = slab->made * slab->block_bytes / 4;
-    bytes = bytes < EXTEND_MIN_BYTES ? EXTEND_MIN_BYTES : bytes > EXTEND_MAX_BYTES ? EXTEND_MAX_BYTES : bytes;
+    bytes = bytes < EXTEND_MIN_BYTES   ? EXTEND_MIN_BYTES
+            : bytes > EXTEND_MAX_BYTES ? EXTEND_MAX_BYTES
+                                       : bytes;
     uint32_t count = (uint32_t)(bytes / slab->block_bytes);
     count = count < 1 ? 1 : count > room ? room : count;
     char *block = (char *)slab->base + slab->made * slab->block_bytes;
@@ -159,7 +179,8 @@ static void slab_retire(slab_theap_t *theap, slab_t *slab) {
     slab_chunk_give(slab);
 }
 
-/* A slab whose accounts have changed finds its place: available, or given back when empty. Not for current slabs. */
+/* A slab whose accounts have changed finds its place: available, or given back when empty. Not for
+ * current slabs. */
 static void slab_place(slab_theap_t *theap, slab_t *slab) {
     slab_settle(slab);
     if (slab->state == SLAB_AVAILABLE) {
@@ -183,7 +204,8 @@ void slab_theap_event(slab_theap_t *theap, slab_t *slab) {
         slab_place(theap, slab);
         return;
     }
-    // A medium slab is empty: its pages are worth giving back, unless the next block of the class is soon to come.
+    // A medium slab is empty: its pages are worth giving back, unless the next block of the class
+    // is soon to come.
     if (theap->heat[slab->cls] < HEAT_KEEP) {
         theap->heat[slab->cls]++;
         theap_drop_current(theap, slab->cls);
@@ -194,9 +216,13 @@ void slab_theap_event(slab_theap_t *theap, slab_t *slab) {
 }
 
 /* True for a current slab that counts down to empty, see slab_theap_refill. */
-static bool slab_counts_down(const slab_t *slab) { return slab->needed_set < SLAB_NEEDED_IDLE / 2; }
+static bool slab_counts_down(const slab_t *slab) {
+    return slab->needed_set < SLAB_NEEDED_IDLE / 2;
+}
 
-/* ---- mail ------------------------------------------------------------------------------------------------------- */
+/* ---- mail
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 /* Takes in all slabs with remote frees. The caller holds the heap. */
 static void theap_take_mail(slab_theap_t *theap) {
@@ -222,7 +248,9 @@ static void theap_take_mail(slab_theap_t *theap) {
     }
 }
 
-/* ---- parked heaps ------------------------------------------------------------------------------------------------ */
+/* ---- parked heaps
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* Puts the ready blocks of a class back into their slab. */
 static void theap_unready(slab_theap_t *theap, unsigned cls) {
@@ -301,7 +329,8 @@ static void parked_push_last(slab_pool_t *pool, slab_theap_t *theap) {
     lock_release(&pool->lock);
 }
 
-/* Whether the ready blocks of a parked heap shall go home: not while threads come and go, one of which may soon take it over. */
+/* Whether the ready blocks of a parked heap shall go home: not while threads come and go, one of
+ * which may soon take it over. */
 static bool parked_is_old(const slab_theap_t *theap) {
     return !theap->flushed && slab_now_ms() - theap->parked_since >= PARKED_OLD_MS;
 }
@@ -330,7 +359,8 @@ static slab_t *theap_adopt(slab_theap_t *theap, unsigned cls) {
         slab = available_pick(other, cls);
     }
     if (slab != NULL) {
-        // From here on frees of its blocks go to this heap; mail under way to the other one is forwarded.
+        // From here on frees of its blocks go to this heap; mail under way to the other one is
+        // forwarded.
         store_release(&slab->head.owner, (uintptr_t)theap);
     }
     parked_push_last(pool, other);
@@ -355,11 +385,13 @@ void slab_theap_sweep_parked(slab_pool_t *pool, bool all) {
     }
 }
 
-/* ---- refill ------------------------------------------------------------------------------------------------------- */
+/* ---- refill
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 /*
- * Now and then: frees for others go out, and current slabs that were not refilled since the last tick are looked at: their ready
- * blocks go home, and those that are empty then go back.
+ * Now and then: frees for others go out, and current slabs that were not refilled since the last
+ * tick are looked at: their ready blocks go home, and those that are empty then go back.
  */
 static void theap_tick(slab_theap_t *theap) {
     theap->ticks = SLAB_TICK_REFILLS;
@@ -404,7 +436,8 @@ static slab_t *theap_next_slab(slab_theap_t *theap, unsigned cls) {
 }
 
 void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
-    uint32_t weight = 1 + (uint32_t)(slab_class_bytes(cls) / TICK_BYTES); // big idle blocks are worth an early look
+    uint32_t weight = 1 + (uint32_t)(slab_class_bytes(cls) /
+                                     TICK_BYTES); // big idle blocks are worth an early look
     if (unlikely(theap->ticks <= weight)) {
         theap_tick(theap);
     }
@@ -438,7 +471,9 @@ void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
     slab_block_t *block = slab->free;
     slab->free = NULL;
     slab->used = slab->made;
-    slab_set_needed(slab, cls < SLAB_MEDIUM_CLASS || theap->heat[cls] >= HEAT_KEEP ? SLAB_NEEDED_NEVER : slab->used);
+    slab_set_needed(slab, cls < SLAB_MEDIUM_CLASS || theap->heat[cls] >= HEAT_KEEP
+                              ? SLAB_NEEDED_NEVER
+                              : slab->used);
     theap->ready[cls] = block->next;
     if (zero != NULL) {
         // Only a block made alone is known to be untouched: linking wrote into the others.
@@ -464,7 +499,9 @@ void *slab_theap_shared_alloc(slab_pool_t *pool, unsigned cls) {
     return block;
 }
 
-/* ---- heaps and threads ------------------------------------------------------------------------------------------------ */
+/* ---- heaps and threads
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static const slab_thread_t thread_none;
 static const slab_thread_t thread_retired = {.retired = true};
@@ -617,7 +654,8 @@ UMF_COLD slab_theap_t *slab_theap_get_slow(slab_pool_t *pool) {
 static void thread_exit(void *arg) {
     slab_thread_t *record = arg;
     // Destructors of other keys may still allocate; this one waits for the last round.
-    if (++record->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(exit_key, record) == 0) {
+    if (++record->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS &&
+        pthread_setspecific(exit_key, record) == 0) {
         return;
     }
     slab_process_theap = (slab_theap_t *)&slab_theap_none;
@@ -651,7 +689,9 @@ void slab_theap_destroy_all(slab_pool_t *pool) {
     }
 }
 
-/* ---- fork ------------------------------------------------------------------------------------------------------------- */
+/* ---- fork
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 void slab_theap_fork_prepare(slab_pool_t *pool) {
     slab_theap_t *own = slab_theap_find(pool);
@@ -664,7 +704,8 @@ void slab_theap_fork_prepare(slab_pool_t *pool) {
     }
 }
 
-/* Whatever the heap's thread was doing: the slab's blocks count as used, except those freed from now on. */
+/* Whatever the heap's thread was doing: the slab's blocks count as used, except those freed from
+ * now on. */
 static void slab_distrust(slab_t *slab) {
     slab->made = slab->capacity;
     slab->used = slab->capacity;

@@ -6,11 +6,12 @@
  *     │        └─► slabs   runs of slices; one size class each, or one large block (slab_large.c)
  *     └──► thread heaps    one per thread and pool; own slabs, hand out their blocks (slab_theap.c)
  *
- * Descriptors live outside the memory that is handed out. The address map leads from any block to its slab.
+ * Descriptors live outside the memory that is handed out. The address map leads from any block to
+ * its slab.
  *
- * Where a block of a slab can be: in its heap's ready list (detached from the slab, malloc pops it), in the user's
- * hands, in the slab's `free` list (pushed by the owner thread), in its `remote` list (pushed by others), in an
- * open batch of another thread (slab_remote.c), or not made yet.
+ * Where a block of a slab can be: in its heap's ready list (detached from the slab, malloc pops
+ * it), in the user's hands, in the slab's `free` list (pushed by the owner thread), in its `remote`
+ * list (pushed by others), in an open batch of another thread (slab_remote.c), or not made yet.
  */
 #ifndef UMF_POOLS_SLAB_TYPES_H
 #define UMF_POOLS_SLAB_TYPES_H
@@ -30,19 +31,20 @@ typedef struct slab_block {
 typedef enum slab_state {
     SLAB_CURRENT = 1, /* feeds its heap's ready list of the class */
     SLAB_AVAILABLE,   /* in its heap's list of the class: has free blocks */
-    SLAB_FULL,        /* in no list: comes back when `needed` of its blocks were freed, or by mail */
-    SLAB_LARGE,       /* one block of whole slices; no owner */
-    SLAB_HUGE,        /* one block that is a provider allocation of its own; no owner */
-    SLAB_CACHED,      /* a huge one that was freed and waits for reuse */
+    SLAB_FULL,   /* in no list: comes back when `needed` of its blocks were freed, or by mail */
+    SLAB_LARGE,  /* one block of whole slices; no owner */
+    SLAB_HUGE,   /* one block that is a provider allocation of its own; no owner */
+    SLAB_CACHED, /* a huge one that was freed and waits for reuse */
 } slab_state_t;
 
 /*
- * Accounting. used = blocks that are not in `free` and not unmade, as of the last settling; since then
- * (needed_set - needed) of them were freed by the owner. Hence, at any time:
- *     length(free) == made - used + (needed_set - needed),   used <= made <= capacity
- * `needed` is the number of own frees until the slow side must look: all blocks home, or a full slab worth reusing. Current slabs are
- * looked at when they are used up, and at ticks: theirs never runs out; a tick marks them idle by another such value. (Except current
- * slabs of medium classes that are not in constant use: those are looked at when they are empty.)
+ * Accounting. used = blocks that are not in `free` and not unmade, as of the last settling; since
+ * then (needed_set - needed) of them were freed by the owner. Hence, at any time: length(free) ==
+ * made - used + (needed_set - needed),   used <= made <= capacity `needed` is the number of own
+ * frees until the slow side must look: all blocks home, or a full slab worth reusing. Current slabs
+ * are looked at when they are used up, and at ticks: theirs never runs out; a tick marks them idle
+ * by another such value. (Except current slabs of medium classes that are not in constant use:
+ * those are looked at when they are empty.)
  */
 enum {
     SLAB_NEEDED_NEVER = 1 << 30, /* more than the blocks of any slab */
@@ -50,27 +52,28 @@ enum {
 };
 
 typedef struct slab {
-    map_desc_t head;            /* owner: thread heap, or MAP_OWNER_NONE for large blocks */
-    uint32_t needed;            /* owner thread only */
-    slab_block_t *free;         /* freed by the owner, last in first out; owner thread only */
-    _Atomic(uint64_t) remote;   /* freed by others; see slab_remote.c */
-    uint32_t used;              /* owner thread only, as the next five */
+    map_desc_t head;          /* owner: thread heap, or MAP_OWNER_NONE for large blocks */
+    uint32_t needed;          /* owner thread only */
+    slab_block_t *free;       /* freed by the owner, last in first out; owner thread only */
+    _Atomic(uint64_t) remote; /* freed by others; see slab_remote.c */
+    uint32_t used;            /* owner thread only, as the next five */
     uint32_t needed_set;
-    uint16_t made, capacity;    /* blocks */
-    uint8_t cls;                /* size class, or SLAB_CLASS_NONE */
-    uint8_t state;              /* slab_state_t */
-    bool fresh;                 /* blocks not yet made read as zero */
+    uint16_t made, capacity; /* blocks */
+    uint8_t cls;             /* size class, or SLAB_CLASS_NONE */
+    uint8_t state;           /* slab_state_t */
+    bool fresh;              /* blocks not yet made read as zero */
 
-    uintptr_t base;             /* first block; slice-aligned */
-    size_t block_bytes;         /* of large and huge blocks: usable bytes */
-    struct slab *next, *prev;   /* available list of the heap; free descriptors: next */
-    struct slab *mail_next;     /* in a mailbox */
+    uintptr_t base;           /* first block; slice-aligned */
+    size_t block_bytes;       /* of large and huge blocks: usable bytes */
+    struct slab *next, *prev; /* available list of the heap; free descriptors: next */
+    struct slab *mail_next;   /* in a mailbox */
     struct slab_pool *pool;
-    struct slab_chunk *chunk;   /* NULL: huge */
+    struct slab_chunk *chunk; /* NULL: huge */
     uint32_t slices;
-    bool own_region;            /* huge: the pool registered it itself */
+    bool own_region; /* huge: the pool registered it itself */
 } slab_t;
-static_assert(offsetof(slab_t, remote) + sizeof(uint64_t) <= 64, "what frees touch is one cache line");
+static_assert(offsetof(slab_t, remote) + sizeof(uint64_t) <= 64,
+              "what frees touch is one cache line");
 
 /* A batch of blocks of one slab that this thread freed and has not yet given to their owner. */
 typedef struct slab_batch {
@@ -88,8 +91,9 @@ enum {
 };
 
 /*
- * Thread heap: what one thread needs of one pool. All members belong to the thread, except where noted. A heap outlives
- * its thread: it is parked in the pool and taken over by the next thread, or emptied by those who need slabs.
+ * Thread heap: what one thread needs of one pool. All members belong to the thread, except where
+ * noted. A heap outlives its thread: it is parked in the pool and taken over by the next thread, or
+ * emptied by those who need slabs.
  */
 typedef struct slab_theap {
     slab_block_t *ready[SLAB_CLASSES + 1];   /* what malloc pops; blocks of current[class] */
@@ -97,18 +101,20 @@ typedef struct slab_theap {
     uint8_t class_of[SLAB_FAST_MAX + 1 + 7]; /* by request size */
     slab_t *current[SLAB_CLASSES + 1];       /* the last is NULL, as is its ready list */
     slab_t *available[SLAB_CLASSES];
-    uint32_t ticks;                          /* refills until the next tick; 0: it is due */
+    uint32_t ticks; /* refills until the next tick; 0: it is due */
     struct slab_pool *pool;
-    uint8_t heat[SLAB_CLASSES];              /* times that the current slab was empty, since the last tick; medium classes */
+    uint8_t heat[SLAB_CLASSES]; /* times that the current slab was empty, since the last tick;
+                                   medium classes */
     slab_batch_t batch[SLAB_BATCHES];
-    uint32_t batch_frees;                    /* remote frees until all batches are given */
-    struct slab_theap *next_parked;          /* under the pool's lock */
-    struct slab_theap *next_of_pool;         /* all heaps of the pool; under the pool's lock */
-    bool parked;                             /* under the pool's lock */
-    bool flushed;                            /* parked and holding no ready blocks any more */
-    uint32_t parked_since;                   /* ms */
-    bool shared;                             /* the pool's heap for threads that have none */
-    _Alignas(64) _Atomic(slab_t *) mailbox;  /* slabs with remote frees; any thread pushes, the holder takes all */
+    uint32_t batch_frees;            /* remote frees until all batches are given */
+    struct slab_theap *next_parked;  /* under the pool's lock */
+    struct slab_theap *next_of_pool; /* all heaps of the pool; under the pool's lock */
+    bool parked;                     /* under the pool's lock */
+    bool flushed;                    /* parked and holding no ready blocks any more */
+    uint32_t parked_since;           /* ms */
+    bool shared;                     /* the pool's heap for threads that have none */
+    _Alignas(64) _Atomic(slab_t *)
+        mailbox; /* slabs with remote frees; any thread pushes, the holder takes all */
 } slab_theap_t;
 
 enum {
@@ -120,18 +126,19 @@ enum {
 typedef struct slab_chunk {
     struct slab_chunk *next;
     struct slab_pool *pool;
-    uintptr_t base;             /* slice-aligned */
+    uintptr_t base; /* slice-aligned */
     uint32_t slices, free_slices;
-    uint32_t longest;           /* no run of free slices is longer (may be too high) */
-    void *provider_base;        /* what the provider gave */
+    uint32_t longest;    /* no run of free slices is longer (may be too high) */
+    void *provider_base; /* what the provider gave */
     size_t provider_bytes;
     map_region_t *region;
-    bool own_region;            /* registered by the pool itself: tracking is off */
+    bool own_region;                    /* registered by the pool itself: tracking is off */
     uint64_t taken[SLAB_CHUNK_WORDS];   /* slices in use */
     uint64_t touched[SLAB_CHUNK_WORDS]; /* slices written since the provider gave or purged them */
     uint64_t aged[SLAB_CHUNK_WORDS];    /* free and touched at the last purge tick */
-    uint64_t stuck[SLAB_CHUNK_WORDS];   /* free and touched, and a purge did not clean them: not tried again */
-    _Atomic(slab_t *) slab_at[];        /* by slice; read without lock by the map */
+    uint64_t stuck[SLAB_CHUNK_WORDS]; /* free and touched, and a purge did not clean them: not tried
+                                         again */
+    _Atomic(slab_t *) slab_at[];      /* by slice; read without lock by the map */
 } slab_chunk_t;
 
 /* What a thread knows about its heaps; see slab_theap.c. */
@@ -146,8 +153,8 @@ typedef struct slab_thread {
     slab_thread_entry_t cache[SLAB_THREAD_CACHE]; /* by pool id modulo its size */
     slab_thread_entry_t *entry;                   /* all heaps */
     uint32_t count, room;
-    uint32_t exit_rounds;                         /* calls of the thread key's destructor so far */
-    bool retired;                                 /* no more heaps for this thread */
+    uint32_t exit_rounds; /* calls of the thread key's destructor so far */
+    bool retired;         /* no more heaps for this thread */
 } slab_thread_t;
 
 enum { SLAB_CACHE_ENTRIES = 8 };
@@ -160,14 +167,15 @@ typedef struct slab_cached {
 
 typedef struct slab_pool {
     /* Constant after creation. */
-    uint64_t id; /* never reused; key of the per-thread cache */
+    uint64_t id;                           /* never reused; key of the per-thread cache */
     umf_memory_provider_handle_t provider; /* tracking wrapper or raw provider */
     const provider_extension_t *extension;
     void *extension_priv;
     size_t chunk_min_bytes, chunk_max_bytes;
-    size_t large_max;        /* larger blocks are huge */
-    size_t huge_granule;     /* sizes of huge blocks from here on are multiples of it: the provider's page size for them */
-    size_t cache_max_bytes;  /* of huge blocks kept for reuse */
+    size_t large_max;       /* larger blocks are huge */
+    size_t huge_granule;    /* sizes of huge blocks from here on are multiples of it: the provider's
+                               page size for them */
+    size_t cache_max_bytes; /* of huge blocks kept for reuse */
     uint32_t purge_delay_ms; /* 0: at once */
     bool keep_all;           /* never purges nor returns memory before the end */
     bool zeroed;             /* the provider's fresh memory reads as zero */
@@ -187,22 +195,23 @@ typedef struct slab_pool {
     bool purge_pending;
     slab_cached_t cache[SLAB_CACHE_ENTRIES];
     size_t cache_bytes;
-    slab_t *huge; /* live ones, linked by next and prev */
-    size_t large_blocks, large_bytes; /* live, of whole slices */
-    size_t huge_blocks, huge_bytes;   /* live, with a provider allocation of their own */
+    slab_t *huge;                         /* live ones, linked by next and prev */
+    size_t large_blocks, large_bytes;     /* live, of whole slices */
+    size_t huge_blocks, huge_bytes;       /* live, with a provider allocation of their own */
     size_t reserved_bytes, reserved_peak; /* from the provider */
     size_t purges, purged_bytes;
     _Atomic(size_t) provider_calls;
 
     umf_lock_t shared_lock; /* taken before `lock`; held while the provider works */
     slab_theap_t *shared;   /* heap for threads that have none */
-    _Atomic(uint32_t) exiting; /* threads that are parking their heaps here: destruction waits for them */
+    _Atomic(uint32_t)
+        exiting; /* threads that are parking their heaps here: destruction waits for them */
     fork_node_t fork_node;
     struct slab_pool *next_live; /* list of live pools; under the globals' lock */
 } slab_pool_t;
 
-/* Slot of the core state: `live` lists the pools (slab_pool_t.next_live), `spare` the descriptors of destroyed pools,
- * reused only as such; `next_id` numbers pools. */
+/* Slot of the core state: `live` lists the pools (slab_pool_t.next_live), `spare` the descriptors
+ * of destroyed pools, reused only as such; `next_id` numbers pools. */
 enum { CORE_SLOT_SLAB = 0 };
 
 #endif /* UMF_POOLS_SLAB_TYPES_H */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * dlopen without RTLD_DEEPBIND. A module loaded with that flag (PHP loads its extensions so) looks its symbols up in its own
- * dependencies first, finds malloc and free in the C library, and then frees our blocks there. No replacement of malloc can
- * work with it, so the flag is dropped: the module binds as every other library does.
+ * dlopen without RTLD_DEEPBIND. A module loaded with that flag (PHP loads its extensions so) looks
+ * its symbols up in its own dependencies first, finds malloc and free in the C library, and then
+ * frees our blocks there. No replacement of malloc can work with it, so the flag is dropped: the
+ * module binds as every other library does.
  *
- * dlopen looks at its return address to find its caller's search path. The real one is therefore reached by a jump, not by a call:
- * it sees the program's address, not ours.
+ * dlopen looks at its return address to find its caller's search path. The real one is therefore
+ * reached by a jump, not by a call: it sees the program's address, not ours.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * The rest of the malloc family: C11, C23, POSIX, GNU. Whatever hands out or takes back memory is here, so that no pointer ever
- * meets the wrong allocator; the __libc_ names too, since some programs call them beside malloc.
+ * The rest of the malloc family: C11, C23, POSIX, GNU. Whatever hands out or takes back memory is
+ * here, so that no pointer ever meets the wrong allocator; the __libc_ names too, since some
+ * programs call them beside malloc.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -65,7 +66,9 @@ UMF_EXPORT int posix_memalign(void **ptr, size_t alignment, size_t size) {
     return 0;
 }
 
-UMF_EXPORT void *valloc(size_t size) { return proxy_aligned(base_page_size(), size); }
+UMF_EXPORT void *valloc(size_t size) {
+    return proxy_aligned(base_page_size(), size);
+}
 
 UMF_EXPORT void *pvalloc(size_t size) {
     size_t rounded;
@@ -82,7 +85,9 @@ UMF_EXPORT void *reallocarray(void *ptr, size_t count, size_t size) {
     return mul_overflow(count, size, &bytes) ? fail(ENOMEM) : proxy_realloc(ptr, bytes);
 }
 
-UMF_EXPORT void cfree(void *ptr) { proxy_free(ptr); }
+UMF_EXPORT void cfree(void *ptr) {
+    proxy_free(ptr);
+}
 
 UMF_EXPORT void free_sized(void *ptr, size_t size) {
     (void)size;
@@ -96,11 +101,16 @@ UMF_EXPORT void free_aligned_sized(void *ptr, size_t alignment, size_t size) {
 
 /* ---- questions and controls ---- */
 
-UMF_EXPORT size_t malloc_usable_size(void *ptr) { return proxy_usable_size(ptr); }
+UMF_EXPORT size_t malloc_usable_size(void *ptr) {
+    return proxy_usable_size(ptr);
+}
 
-UMF_EXPORT int malloc_trim(size_t pad) { return proxy_trim(pad) ? 1 : 0; }
+UMF_EXPORT int malloc_trim(size_t pad) {
+    return proxy_trim(pad) ? 1 : 0;
+}
 
-/* Its parameters tune another allocator; accepting them keeps programs that check the result working. */
+/* Its parameters tune another allocator; accepting them keeps programs that check the result
+ * working. */
 UMF_EXPORT int mallopt(int param, int value) {
     (void)param, (void)value;
     return 1;
@@ -120,7 +130,9 @@ UMF_EXPORT struct mallinfo2 mallinfo2(void) {
     };
 }
 
-static int clip_int(size_t value) { return value > INT32_MAX ? INT32_MAX : (int)value; }
+static int clip_int(size_t value) {
+    return value > INT32_MAX ? INT32_MAX : (int)value;
+}
 
 UMF_EXPORT struct mallinfo mallinfo(void) {
     struct mallinfo2 wide = mallinfo2();
@@ -149,22 +161,38 @@ UMF_EXPORT int malloc_info(int options, FILE *stream) {
             "<used size=\"%zu\"/>\n"
             "<free size=\"%zu\"/>\n"
             "</malloc>\n",
-            stats.huge_blocks, stats.huge_bytes, stats.reserved_bytes, stats.reserved_peak, stats.used_bytes,
-            stats.free_bytes);
+            stats.huge_blocks, stats.huge_bytes, stats.reserved_bytes, stats.reserved_peak,
+            stats.used_bytes, stats.free_bytes);
     return 0;
 }
 
-UMF_EXPORT void malloc_stats(void) { stats_print(2); }
+UMF_EXPORT void malloc_stats(void) {
+    stats_print(2);
+}
 
 /* ---- names that glibc exports beside the public ones ---- */
 
-UMF_EXPORT void *__libc_malloc(size_t size) { return proxy_malloc(size); }
-UMF_EXPORT void *__libc_calloc(size_t count, size_t size) { return proxy_calloc(count, size); }
-UMF_EXPORT void *__libc_realloc(void *ptr, size_t size) { return proxy_realloc(ptr, size); }
-UMF_EXPORT void __libc_free(void *ptr) { proxy_free(ptr); }
-UMF_EXPORT void *__libc_memalign(size_t alignment, size_t size) { return memalign(alignment, size); }
-UMF_EXPORT void *__libc_valloc(size_t size) { return valloc(size); }
-UMF_EXPORT void *__libc_pvalloc(size_t size) { return pvalloc(size); }
+UMF_EXPORT void *__libc_malloc(size_t size) {
+    return proxy_malloc(size);
+}
+UMF_EXPORT void *__libc_calloc(size_t count, size_t size) {
+    return proxy_calloc(count, size);
+}
+UMF_EXPORT void *__libc_realloc(void *ptr, size_t size) {
+    return proxy_realloc(ptr, size);
+}
+UMF_EXPORT void __libc_free(void *ptr) {
+    proxy_free(ptr);
+}
+UMF_EXPORT void *__libc_memalign(size_t alignment, size_t size) {
+    return memalign(alignment, size);
+}
+UMF_EXPORT void *__libc_valloc(size_t size) {
+    return valloc(size);
+}
+UMF_EXPORT void *__libc_pvalloc(size_t size) {
+    return pvalloc(size);
+}
 UMF_EXPORT int __posix_memalign(void **ptr, size_t alignment, size_t size) {
     return posix_memalign(ptr, alignment, size);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * With page.disposition=shared-* the heap is MAP_SHARED: after a fork parent and child would write to the same pages, and each
- * would destroy the other's data. So the child copies the heap into a shared object of its own, mapped at the same addresses,
- * before it does anything else, while the forking thread of the parent waits. The cost is a copy of the heap's resident pages
- * per fork; vfork, posix_spawn and the like do not come here.
+ * With page.disposition=shared-* the heap is MAP_SHARED: after a fork parent and child would write
+ * to the same pages, and each would destroy the other's data. So the child copies the heap into a
+ * shared object of its own, mapped at the same addresses, before it does anything else, while the
+ * forking thread of the parent waits. The cost is a copy of the heap's resident pages per fork;
+ * vfork, posix_spawn and the like do not come here.
  *
  * The parent learns from a pipe that the child is done (a byte) or died (end of file).
  */
@@ -19,13 +20,15 @@
 #include "proxy/process_pool.h"
 
 static fork_node_t fork_shared_node;
-static int fork_pipe[2] = {-1, -1}; // between prepare and parent or child; the fork walk's lock is held
+static int fork_pipe[2] = {-1,
+                           -1}; // between prepare and parent or child; the fork walk's lock is held
 
 static void fork_shared_prepare(void *arg) {
     (void)arg;
     int saved_errno = errno;
     if (pipe2(fork_pipe, O_CLOEXEC) != 0) {
-        fork_pipe[0] = fork_pipe[1] = -1; // no descriptors left: the copy then races with this thread, not with its forker
+        fork_pipe[0] = fork_pipe[1] =
+            -1; // no descriptors left: the copy then races with this thread, not with its forker
         log_error_errno("fork: no pipe; the parent does not wait for the child's copy of the heap");
     }
     errno = saved_errno;
@@ -48,7 +51,8 @@ static void unshare(const provider_extension_t *extension, void *priv, void *ptr
     umf_result_t result = extension->fork_child_unshare(priv, ptr, bytes);
     if (result != UMF_RESULT_SUCCESS) {
         // Going on would destroy the parent's heap.
-        umf_panic("fork: no memory for the child's copy of the shared heap (error %d)", (int)result);
+        umf_panic("fork: no memory for the child's copy of the shared heap (error %d)",
+                  (int)result);
     }
 }
 

@@ -2,15 +2,18 @@
 /*
  * malloc, free, calloc, realloc and their slow sides.
  *
- * Hot path: the thread's heap of the process pool is one thread-local load away; malloc pops its ready list, free finds the
- * block's slab through the address map and pushes. Before the first call, at a thread's end, for sizes that settings route
- * elsewhere, and for every pool that is not a slab pool, the thread-local pointer or its class table lead to empty lists, so that all
- * those cases meet in the slow functions and cost the hot path nothing.
+ * Hot path: the thread's heap of the process pool is one thread-local load away; malloc pops its
+ * ready list, free finds the block's slab through the address map and pushes. Before the first
+ * call, at a thread's end, for sizes that settings route elsewhere, and for every pool that is not
+ * a slab pool, the thread-local pointer or its class table lead to empty lists, so that all those
+ * cases meet in the slow functions and cost the hot path nothing.
  *
- * Ownership: every free, realloc and usable size asks the address map. An address that it does not know belongs to the system's malloc
- * when that is in use (size.threshold), and is a mistake of the program otherwise.
+ * Ownership: every free, realloc and usable size asks the address map. An address that it does not
+ * know belongs to the system's malloc when that is in use (size.threshold), and is a mistake of the
+ * program otherwise.
  *
- * errno: set to ENOMEM on failure; the slab pool does not touch it, and free keeps it whatever pool is asked.
+ * errno: set to ENOMEM on failure; the slab pool does not touch it, and free keeps it whatever pool
+ * is asked.
  */
 #define _GNU_SOURCE
 #include "proxy/malloc.h"
@@ -30,9 +33,12 @@ UMF_COLD static void *out_of_memory(void) {
     return NULL;
 }
 
-UMF_INLINE void *or_enomem(void *ptr) { return likely(ptr != NULL) ? ptr : out_of_memory(); }
+UMF_INLINE void *or_enomem(void *ptr) {
+    return likely(ptr != NULL) ? ptr : out_of_memory();
+}
 
-/* ---- pools that are reached through their handle (pool=proxy …) --------------------------------------------- */
+/* ---- pools that are reached through their handle (pool=proxy …)
+ * --------------------------------------------- */
 
 /* Bytes of a block of any pool. */
 static size_t pool_block_bytes(umf_memory_pool_handle_t pool, const void *ptr) {
@@ -77,14 +83,19 @@ static void *pool_realloc(umf_memory_pool_handle_t pool, void *ptr, size_t size)
 /* The pool of an address that is in no slab pool; NULL if nobody's. */
 static umf_memory_pool_handle_t pool_of(const void *ptr) {
     const map_region_t *region = map_find_region(ptr);
-    return region != NULL && !region->ipc_opened && region->pool != NULL && region->pool->magic == UMF_POOL_MAGIC
+    return region != NULL && !region->ipc_opened && region->pool != NULL &&
+                   region->pool->magic == UMF_POOL_MAGIC
                ? region->pool
                : NULL;
 }
 
-/* ---- malloc -------------------------------------------------------------------------------------------------- */
+/* ---- malloc
+ * --------------------------------------------------------------------------------------------------
+ */
 
-UMF_INLINE bool is_below_threshold(size_t size) { return unlikely(size < process_state.threshold); }
+UMF_INLINE bool is_below_threshold(size_t size) {
+    return unlikely(size < process_state.threshold);
+}
 
 /* Everything that needs more than the thread's own slabs. */
 UMF_NOINLINE static void *malloc_slower(size_t size) {
@@ -102,7 +113,8 @@ UMF_NOINLINE static void *malloc_slower(size_t size) {
 }
 
 UMF_NOINLINE static void *malloc_refill(slab_theap_t *theap, unsigned cls, size_t size) {
-    void *block = theap->pool != NULL && cls != SLAB_CLASS_NONE ? slab_theap_refill(theap, cls, NULL) : NULL;
+    void *block =
+        theap->pool != NULL && cls != SLAB_CLASS_NONE ? slab_theap_refill(theap, cls, NULL) : NULL;
     return likely(block != NULL) ? block : malloc_slower(size);
 }
 
@@ -118,7 +130,8 @@ UMF_NOINLINE static void *malloc_medium(size_t size) {
     if (likely(size <= theap->medium_max)) {
         unsigned cls = slab_class_of(size);
         void *block = slab_pop(theap, cls);
-        if (likely(block != NULL) || (cls < SLAB_MEDIUM_CLASS && (block = slab_swap(theap, cls)) != NULL)) {
+        if (likely(block != NULL) ||
+            (cls < SLAB_MEDIUM_CLASS && (block = slab_swap(theap, cls)) != NULL)) {
             return block;
         }
     }
@@ -139,7 +152,9 @@ void *proxy_malloc(size_t size) {
 
 UMF_EXPORT void *malloc(size_t size) __attribute__((alias("proxy_malloc")));
 
-/* ---- free ---------------------------------------------------------------------------------------------------- */
+/* ---- free
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 /* Whatever is not a block of this thread or of another thread's slabs. */
 UMF_NOINLINE static void free_slower(void *ptr) {
@@ -150,7 +165,8 @@ UMF_NOINLINE static void free_slower(void *ptr) {
     slab_t *slab = slab_of(ptr);
     if (likely(slab != NULL)) {
         // A thread that only frees has a use for a heap too: it sends blocks home in batches.
-        slab_theap_t *theap = slab->pool->process ? slab_theap_get(slab->pool) : slab_theap_find(slab->pool);
+        slab_theap_t *theap =
+            slab->pool->process ? slab_theap_get(slab->pool) : slab_theap_find(slab->pool);
         slab_check_t check = slab_free_slow(theap, slab, ptr);
         if (unlikely(check != SLAB_BLOCK_OK)) {
             badfree_report("free", ptr, check);
@@ -170,14 +186,17 @@ UMF_NOINLINE static void free_slower(void *ptr) {
     errno = saved_errno;
 }
 
-UMF_NOINLINE static void free_event(slab_t *slab) { slab_theap_event(slab_process_theap, slab); }
+UMF_NOINLINE static void free_event(slab_t *slab) {
+    slab_theap_event(slab_process_theap, slab);
+}
 
 /* Blocks of other threads' heaps of the process pool, first of all. */
 UMF_NOINLINE static void free_slow(void *ptr, slab_t *slab) {
     slab_theap_t *theap = slab_process_theap;
     uint64_t index;
-    if (likely(slab->head.kind == MAP_KIND_SLAB && slab->cls != SLAB_CLASS_NONE && slab->pool == theap->pool &&
-               slab_index_of(slab, ptr, &index) && index < slab->made)) {
+    if (likely(slab->head.kind == MAP_KIND_SLAB && slab->cls != SLAB_CLASS_NONE &&
+               slab->pool == theap->pool && slab_index_of(slab, ptr, &index) &&
+               index < slab->made)) {
         slab_remote_free(theap, slab, ptr);
     } else {
         free_slower(ptr);
@@ -195,11 +214,14 @@ void proxy_free(void *ptr) {
     free_slow(ptr, slab);
 }
 
-/* ---- calloc -------------------------------------------------------------------------------------------------- */
+/* ---- calloc
+ * --------------------------------------------------------------------------------------------------
+ */
 
 UMF_NOINLINE static void *calloc_slow(size_t count, size_t size) {
     size_t bytes;
-    if (unlikely(!process_pool_ready()) || mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX) {
+    if (unlikely(!process_pool_ready()) || mul_overflow(count, size, &bytes) ||
+        bytes > PTRDIFF_MAX) {
         return out_of_memory();
     }
     if (is_below_threshold(bytes)) {
@@ -221,7 +243,9 @@ void *proxy_calloc(size_t count, size_t size) {
     return calloc_slow(count, size);
 }
 
-/* ---- realloc ------------------------------------------------------------------------------------------------- */
+/* ---- realloc
+ * -------------------------------------------------------------------------------------------------
+ */
 
 UMF_NOINLINE static void *realloc_slow(void *ptr, size_t size) {
     slab_t *slab = slab_of(ptr);
@@ -271,13 +295,15 @@ void *proxy_realloc(void *ptr, size_t size) {
     return realloc_slow(ptr, size);
 }
 
-/* ---- the exported names ---------------------------------------------------------------------------------------- */
+/* ---- the exported names
+ * ---------------------------------------------------------------------------------------- */
 
 UMF_EXPORT void free(void *ptr) __attribute__((alias("proxy_free")));
 UMF_EXPORT void *calloc(size_t count, size_t size) __attribute__((alias("proxy_calloc")));
 UMF_EXPORT void *realloc(void *ptr, size_t size) __attribute__((alias("proxy_realloc")));
 
-/* ---- for the other members of the family ------------------------------------------------------------------------ */
+/* ---- for the other members of the family
+ * ------------------------------------------------------------------------ */
 
 void *proxy_aligned(size_t alignment, size_t size) {
     if (unlikely(!process_pool_ready()) || unlikely(size > PTRDIFF_MAX)) {
@@ -286,9 +312,10 @@ void *proxy_aligned(size_t alignment, size_t size) {
     if (is_below_threshold(size)) {
         return system_malloc.memalign(alignment, size);
     }
-    return or_enomem(process_slab() != NULL
-                         ? slab_pool_aligned_alloc(process_slab(), size, alignment)
-                         : umfPoolAlignedMalloc(process_state.pool, size != 0 ? size : 1, alignment));
+    return or_enomem(
+        process_slab() != NULL
+            ? slab_pool_aligned_alloc(process_slab(), size, alignment)
+            : umfPoolAlignedMalloc(process_state.pool, size != 0 ? size : 1, alignment));
 }
 
 size_t proxy_usable_size(const void *ptr) {

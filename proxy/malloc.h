@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* What the files of the malloc family share. Functions named proxy_* do not touch errno unless it says so. */
+/* What the files of the malloc family share. Functions named proxy_* do not touch errno unless it
+ * says so. */
 #ifndef UMF_PROXY_MALLOC_H
 #define UMF_PROXY_MALLOC_H
 
 #include "core/utils.h"
 
-/* Wrong-free probe of the original interface: malloc_usable_size((void *)1) tells that this library is active. */
+/* Wrong-free probe of the original interface: malloc_usable_size((void *)1) tells that this library
+ * is active. */
 #define PROXY_PROBE_POINTER ((uintptr_t)1)
 #define PROXY_PROBE_ANSWER ((size_t)0xDEADBEEF)
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * The C++ operators new and delete, under their mangled names, so that no C++ runtime decides where its memory comes from. When
- * memory is out, the throwing forms call the program's new-handler as long as there is one, then throw std::bad_alloc. Both
- * belong to the C++ runtime of the process, which this library does not link: they are looked up when they are needed.
+ * The C++ operators new and delete, under their mangled names, so that no C++ runtime decides where
+ * its memory comes from. When memory is out, the throwing forms call the program's new-handler as
+ * long as there is one, then throw std::bad_alloc. Both belong to the C++ runtime of the process,
+ * which this library does not link: they are looked up when they are needed.
  *
- * A program may replace some operators and expect the rest to go through its own: array, sized and nothrow forms are defined by
- * the C++ standard in terms of the plain ones. So here they call those by their exported names. (The nothrow forms would need a
- * try block for that: they serve directly while the plain form is ours, and leave everything else to the runtime's.)
+ * A program may replace some operators and expect the rest to go through its own: array, sized and
+ * nothrow forms are defined by the C++ standard in terms of the plain ones. So here they call those
+ * by their exported names. (The nothrow forms would need a try block for that: they serve directly
+ * while the plain form is ours, and leave everything else to the runtime's.)
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -19,9 +21,12 @@
 typedef void (*new_handler_t)(void);
 
 /* A symbol of the program's C++ runtime, or NULL. */
-static void *runtime_symbol(const char *name) { return dlsym(RTLD_DEFAULT, name); }
+static void *runtime_symbol(const char *name) {
+    return dlsym(RTLD_DEFAULT, name);
+}
 
-/* Calls the new-handler; false when there is none. It may throw: this file has unwind tables (-fexceptions). */
+/* Calls the new-handler; false when there is none. It may throw: this file has unwind tables
+ * (-fexceptions). */
 static bool call_new_handler(void) {
     void *symbol = runtime_symbol("_ZSt15get_new_handlerv"); // std::get_new_handler()
     if (symbol == NULL) {
@@ -39,7 +44,8 @@ static bool call_new_handler(void) {
 
 /* Throws std::bad_alloc by the runtime's own helper (libstdc++, then libc++). */
 _Noreturn static void throw_bad_alloc(size_t size) {
-    static const char *const names[] = {"_ZSt17__throw_bad_allocv", "_ZNSt3__117__throw_bad_allocEv"};
+    static const char *const names[] = {"_ZSt17__throw_bad_allocv",
+                                        "_ZNSt3__117__throw_bad_allocEv"};
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         void *symbol = runtime_symbol(names[i]);
         if (symbol != NULL) {
@@ -48,7 +54,9 @@ _Noreturn static void throw_bad_alloc(size_t size) {
             throw_it();
         }
     }
-    umf_message("operator new: out of memory for %zu bytes, and no C++ runtime to throw std::bad_alloc", size);
+    umf_message(
+        "operator new: out of memory for %zu bytes, and no C++ runtime to throw std::bad_alloc",
+        size);
     abort();
 }
 
@@ -72,7 +80,8 @@ UMF_COLD static void *new_aligned_slow(size_t size, size_t alignment) {
     throw_bad_alloc(size);
 }
 
-/* ---- the plain forms: size_t mangles as m on LP64, align_val_t is an enum class over size_t, nothrow_t goes by reference ---- */
+/* ---- the plain forms: size_t mangles as m on LP64, align_val_t is an enum class over size_t,
+ * nothrow_t goes by reference ---- */
 
 void *operator_new(size_t size);
 void *operator_new(size_t size) {
@@ -87,7 +96,8 @@ void *operator_new_aligned(size_t size, size_t alignment) {
 }
 
 UMF_EXPORT void *_Znwm(size_t size) __attribute__((alias("operator_new")));
-UMF_EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t alignment) __attribute__((alias("operator_new_aligned")));
+UMF_EXPORT void *_ZnwmSt11align_val_t(size_t size, size_t alignment)
+    __attribute__((alias("operator_new_aligned")));
 
 void operator_delete_aligned(void *ptr, size_t alignment);
 void operator_delete_aligned(void *ptr, size_t alignment) {
@@ -96,10 +106,14 @@ void operator_delete_aligned(void *ptr, size_t alignment) {
 }
 
 UMF_EXPORT void _ZdlPv(void *ptr);
-UMF_EXPORT void _ZdlPv(void *ptr) { proxy_free(ptr); }
-UMF_EXPORT void _ZdlPvSt11align_val_t(void *ptr, size_t alignment) __attribute__((alias("operator_delete_aligned")));
+UMF_EXPORT void _ZdlPv(void *ptr) {
+    proxy_free(ptr);
+}
+UMF_EXPORT void _ZdlPvSt11align_val_t(void *ptr, size_t alignment)
+    __attribute__((alias("operator_delete_aligned")));
 
-/* ---- nothrow: the runtime's own form (which catches) when the plain one is not ours or memory is out ---- */
+/* ---- nothrow: the runtime's own form (which catches) when the plain one is not ours or memory is
+ * out ---- */
 
 typedef void *(*nothrow_t)(size_t size, const void *tag);
 typedef void *(*nothrow_aligned_t)(size_t size, size_t alignment, const void *tag);
@@ -111,7 +125,8 @@ UMF_COLD static void *new_nothrow_elsewhere(const char *name, size_t size, const
     return symbol != NULL ? next(size, tag) : NULL;
 }
 
-UMF_COLD static void *new_nothrow_aligned_elsewhere(const char *name, size_t size, size_t alignment, const void *tag) {
+UMF_COLD static void *new_nothrow_aligned_elsewhere(const char *name, size_t size, size_t alignment,
+                                                    const void *tag) {
     void *symbol = dlsym(RTLD_NEXT, name);
     nothrow_aligned_t next;
     memcpy(&next, &symbol, sizeof(symbol));
@@ -123,8 +138,11 @@ UMF_INLINE void *new_nothrow(const char *name, size_t size, const void *tag) {
     return likely(ptr != NULL) ? ptr : new_nothrow_elsewhere(name, size, tag);
 }
 
-UMF_INLINE void *new_nothrow_aligned(const char *name, size_t size, size_t alignment, const void *tag) {
-    void *ptr = likely(_ZnwmSt11align_val_t == operator_new_aligned) ? proxy_aligned(alignment, size) : NULL;
+UMF_INLINE void *new_nothrow_aligned(const char *name, size_t size, size_t alignment,
+                                     const void *tag) {
+    void *ptr = likely(_ZnwmSt11align_val_t == operator_new_aligned)
+                    ? proxy_aligned(alignment, size)
+                    : NULL;
     return likely(ptr != NULL) ? ptr : new_nothrow_aligned_elsewhere(name, size, alignment, tag);
 }
 
@@ -132,10 +150,13 @@ UMF_INLINE void *new_nothrow_aligned(const char *name, size_t size, size_t align
 
 #define EXPORT(type, name, args, call)                                                             \
     UMF_EXPORT type name args;                                                                     \
-    UMF_EXPORT type name args { call; }
+    UMF_EXPORT type name args {                                                                    \
+        call;                                                                                      \
+    }
 
 EXPORT(void *, _Znam, (size_t size), return _Znwm(size))
-EXPORT(void *, _ZnamSt11align_val_t, (size_t size, size_t alignment), return _ZnwmSt11align_val_t(size, alignment))
+EXPORT(void *, _ZnamSt11align_val_t, (size_t size, size_t alignment),
+       return _ZnwmSt11align_val_t(size, alignment))
 EXPORT(void *, _ZnwmRKSt9nothrow_t, (size_t size, const void *tag),
        return new_nothrow("_ZnwmRKSt9nothrow_t", size, tag))
 EXPORT(void *, _ZnamRKSt9nothrow_t, (size_t size, const void *tag),
@@ -150,7 +171,8 @@ EXPORT(void, _ZdlPvm, (void *ptr, size_t size), ((void)size, _ZdlPv(ptr)))
 EXPORT(void, _ZdaPvm, (void *ptr, size_t size), ((void)size, _ZdaPv(ptr)))
 EXPORT(void, _ZdlPvRKSt9nothrow_t, (void *ptr, const void *tag), ((void)tag, _ZdlPv(ptr)))
 EXPORT(void, _ZdaPvRKSt9nothrow_t, (void *ptr, const void *tag), ((void)tag, _ZdaPv(ptr)))
-EXPORT(void, _ZdaPvSt11align_val_t, (void *ptr, size_t alignment), _ZdlPvSt11align_val_t(ptr, alignment))
+EXPORT(void, _ZdaPvSt11align_val_t, (void *ptr, size_t alignment),
+       _ZdlPvSt11align_val_t(ptr, alignment))
 EXPORT(void, _ZdlPvmSt11align_val_t, (void *ptr, size_t size, size_t alignment),
        ((void)size, _ZdlPvSt11align_val_t(ptr, alignment)))
 EXPORT(void, _ZdaPvmSt11align_val_t, (void *ptr, size_t size, size_t alignment),

@@ -2,11 +2,13 @@
 /*
  * Start-up of the process pool, in two steps.
  *
- * 1. Boot: the first call of any malloc function, often made by the dynamic loader, finds no pool and makes a slab pool over
- *    ordinary pages. Nothing on that way allocates by malloc, reads the environment or depends on constructors.
- * 2. Settings: as soon as there is an environment, UMF_PROXY is read. When it asks for another provider or pool, that one is
- *    made and becomes the process pool; what the boot pool handed out stays valid, since every free finds its pool by
- *    address. In the common case (no UMF_PROXY) the boot pool stays and this step does nothing.
+ * 1. Boot: the first call of any malloc function, often made by the dynamic loader, finds no pool
+ * and makes a slab pool over ordinary pages. Nothing on that way allocates by malloc, reads the
+ * environment or depends on constructors.
+ * 2. Settings: as soon as there is an environment, UMF_PROXY is read. When it asks for another
+ * provider or pool, that one is made and becomes the process pool; what the boot pool handed out
+ * stays valid, since every free finds its pool by address. In the common case (no UMF_PROXY) the
+ * boot pool stays and this step does nothing.
  *
  * Nothing is torn down at exit: code that runs late may still use its memory.
  */
@@ -39,7 +41,9 @@ enum {
     HUGE_PAGE_CHUNK_BYTES = 4 * 1024 * 1024, // first chunk with huge pages
 };
 
-/* ---- step 1 ------------------------------------------------------------------------------------------------ */
+/* ---- step 1
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* A pool as handle and, if it is one, as slab pool. */
 typedef struct made_pool {
@@ -48,9 +52,10 @@ typedef struct made_pool {
 } made_pool_t;
 
 /* Takes over `provider`, also when it fails. */
-static umf_result_t make_pool(umf_memory_provider_handle_t provider, bool slab, const void *params, made_pool_t *made) {
-    umf_result_t result = umfPoolCreate(slab ? umfSlabPoolOps() : umfProxyPoolOps(), provider, params,
-                                        UMF_POOL_CREATE_FLAG_OWN_PROVIDER, &made->handle);
+static umf_result_t make_pool(umf_memory_provider_handle_t provider, bool slab, const void *params,
+                              made_pool_t *made) {
+    umf_result_t result = umfPoolCreate(slab ? umfSlabPoolOps() : umfProxyPoolOps(), provider,
+                                        params, UMF_POOL_CREATE_FLAG_OWN_PROVIDER, &made->handle);
     if (result != UMF_RESULT_SUCCESS) {
         umfMemoryProviderDestroy(provider);
         return result;
@@ -64,13 +69,15 @@ static bool boot(void) {
     umf_memory_provider_handle_t provider = NULL;
     made_pool_t made = {0};
     umf_core_state.keep_alive = true;
-    store_release(&umf_core_state.ready, true); // umfInit follows in the constructor; it may allocate
+    store_release(&umf_core_state.ready,
+                  true); // umfInit follows in the constructor; it may allocate
     if (umfOsMemoryProviderParamsCreate(&params) != UMF_RESULT_SUCCESS) {
         return false;
     }
     umf_result_t result = umfMemoryProviderCreate(umfOsMemoryProviderOps(), params, &provider);
     umfOsMemoryProviderParamsDestroy(params);
-    if (result != UMF_RESULT_SUCCESS || make_pool(provider, true, NULL, &made) != UMF_RESULT_SUCCESS) {
+    if (result != UMF_RESULT_SUCCESS ||
+        make_pool(provider, true, NULL, &made) != UMF_RESULT_SUCCESS) {
         return false;
     }
     made.slab->process = true;
@@ -79,18 +86,24 @@ static bool boot(void) {
     return true;
 }
 
-/* ---- step 2 ------------------------------------------------------------------------------------------------ */
+/* ---- step 2
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static umf_numa_mode_t numa_mode(proxy_numa_mode_t mode) {
     static const umf_numa_mode_t modes[] = {
-        [PROXY_NUMA_DEFAULT] = UMF_NUMA_MODE_DEFAULT,       [PROXY_NUMA_BIND] = UMF_NUMA_MODE_BIND,
-        [PROXY_NUMA_INTERLEAVE] = UMF_NUMA_MODE_INTERLEAVE, [PROXY_NUMA_PREFERRED] = UMF_NUMA_MODE_PREFERRED,
-        [PROXY_NUMA_SPLIT] = UMF_NUMA_MODE_SPLIT,           [PROXY_NUMA_LOCAL] = UMF_NUMA_MODE_LOCAL,
+        [PROXY_NUMA_DEFAULT] = UMF_NUMA_MODE_DEFAULT,
+        [PROXY_NUMA_BIND] = UMF_NUMA_MODE_BIND,
+        [PROXY_NUMA_INTERLEAVE] = UMF_NUMA_MODE_INTERLEAVE,
+        [PROXY_NUMA_PREFERRED] = UMF_NUMA_MODE_PREFERRED,
+        [PROXY_NUMA_SPLIT] = UMF_NUMA_MODE_SPLIT,
+        [PROXY_NUMA_LOCAL] = UMF_NUMA_MODE_LOCAL,
     };
     return modes[mode];
 }
 
-static void set_numa(umf_os_memory_provider_params_handle_t params, const proxy_settings_t *settings) {
+static void set_numa(umf_os_memory_provider_params_handle_t params,
+                     const proxy_settings_t *settings) {
     umf_numa_split_partition_t partitions[ARRAY_LENGTH(settings->numa_partitions.part)];
     for (unsigned i = 0; i < settings->numa_partitions.count; i++) {
         partitions[i].weight = settings->numa_partitions.part[i].weight;
@@ -105,18 +118,21 @@ static void set_numa(umf_os_memory_provider_params_handle_t params, const proxy_
     }
 }
 
-static void set_page_size(umf_os_memory_provider_params_handle_t params, const proxy_settings_t *settings) {
+static void set_page_size(umf_os_memory_provider_params_handle_t params,
+                          const proxy_settings_t *settings) {
     enum { MIB = 1024 * 1024 };
     size_t bytes = settings->page_size == PROXY_PAGE_1G ? (size_t)1024 * MIB : (size_t)2 * MIB;
-    umf_os_page_policy_t policy = settings->page_size == PROXY_PAGE_TRANSPARENT ? UMF_OS_PAGE_TRANSPARENT
-                                  : settings->page_strict                       ? UMF_OS_PAGE_STRICT
-                                                                                : UMF_OS_PAGE_PREFERRED;
+    umf_os_page_policy_t policy = settings->page_size == PROXY_PAGE_TRANSPARENT
+                                      ? UMF_OS_PAGE_TRANSPARENT
+                                  : settings->page_strict ? UMF_OS_PAGE_STRICT
+                                                          : UMF_OS_PAGE_PREFERRED;
     if (settings->page_size != PROXY_PAGE_DEFAULT) {
         umfOsMemoryProviderParamsSetPageSize(params, bytes, policy);
     }
 }
 
-static umf_result_t make_provider(const proxy_settings_t *settings, umf_memory_provider_handle_t *provider) {
+static umf_result_t make_provider(const proxy_settings_t *settings,
+                                  umf_memory_provider_handle_t *provider) {
     umf_os_memory_provider_params_handle_t params = NULL;
     umf_result_t result = umfOsMemoryProviderParamsCreate(&params);
     if (result != UMF_RESULT_SUCCESS) {
@@ -139,9 +155,9 @@ static umf_result_t make_provider(const proxy_settings_t *settings, umf_memory_p
 
 /* True when the boot pool is not what the settings ask for. */
 static bool needs_other_pool(const proxy_settings_t *settings) {
-    return settings->disposition != PROXY_DISPOSITION_PRIVATE || settings->numa_mode != PROXY_NUMA_DEFAULT ||
-           settings->page_size != PROXY_PAGE_DEFAULT || settings->pool != PROXY_POOL_SLAB ||
-           settings->slab_chunk_size != 0;
+    return settings->disposition != PROXY_DISPOSITION_PRIVATE ||
+           settings->numa_mode != PROXY_NUMA_DEFAULT || settings->page_size != PROXY_PAGE_DEFAULT ||
+           settings->pool != PROXY_POOL_SLAB || settings->slab_chunk_size != 0;
 }
 
 static umf_result_t make_process_pool(const proxy_settings_t *settings, made_pool_t *made) {
@@ -194,7 +210,9 @@ static void apply_settings(const proxy_settings_t *settings) {
         made_pool_t made = {0};
         umf_result_t result = make_process_pool(settings, &made);
         if (result != UMF_RESULT_SUCCESS) {
-            umf_message("UMF_PROXY: the memory asked for is not to be had (error %d); ordinary pages are used", (int)result);
+            umf_message("UMF_PROXY: the memory asked for is not to be had (error %d); ordinary "
+                        "pages are used",
+                        (int)result);
             if (proxy_settings_abort_on_wrong_setting(settings)) {
                 abort();
             }
@@ -206,8 +224,9 @@ static void apply_settings(const proxy_settings_t *settings) {
             process_state.pool = made.handle;
             if (made.slab != NULL) {
                 made.slab->process = true;
-                slab_process_theap = slab_theap_get(made.slab) != NULL ? slab_theap_get(made.slab)
-                                                                       : (slab_theap_t *)&slab_theap_none;
+                slab_process_theap = slab_theap_get(made.slab) != NULL
+                                         ? slab_theap_get(made.slab)
+                                         : (slab_theap_t *)&slab_theap_none;
             }
             if (settings->disposition != PROXY_DISPOSITION_PRIVATE) {
                 fork_shared_install();
@@ -236,7 +255,8 @@ static void configure(void) {
     if (text != NULL && *text != '\0') {
         proxy_settings_t *settings = &process_state.settings;
         proxy_settings_defaults(settings);
-        if (proxy_settings_parse(settings, text) > 0 && proxy_settings_abort_on_wrong_setting(settings)) {
+        if (proxy_settings_parse(settings, text) > 0 &&
+            proxy_settings_abort_on_wrong_setting(settings)) {
             umf_message("UMF_PROXY: on.error=abort: stopping because of the lines above");
             abort();
         }
@@ -255,7 +275,9 @@ static void configure(void) {
     store_release(&process_state.configured, 2);
 }
 
-/* ---- both ---------------------------------------------------------------------------------------------------- */
+/* ---- both
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 bool process_pool_ready(void) {
     if (unlikely(load_acquire(&process_state.boot_state) != 2)) {
@@ -266,8 +288,8 @@ bool process_pool_ready(void) {
             if (!made) {
                 return false;
             }
-            // Before the constructors of all other libraries: prepare handlers run last registered first, so ours comes after
-            // theirs, which may allocate.
+            // Before the constructors of all other libraries: prepare handlers run last registered
+            // first, so ours comes after theirs, which may allocate.
             fork_install();
         } else {
             while (load_acquire(&process_state.boot_state) == 1) {
@@ -284,12 +306,14 @@ bool process_pool_ready(void) {
     return true;
 }
 
-/* The name in /dev/shm goes with the process; its memory stays usable to the end. A crash leaves it to the next process with
- * this pid, which replaces it. */
+/* The name in /dev/shm goes with the process; its memory stays usable to the end. A crash leaves it
+ * to the next process with this pid, which replaces it. */
 __attribute__((destructor(101))) static void process_pool_unlink(void) {
-    if (process_state.settings.disposition == PROXY_DISPOSITION_SHARED_SHM && process_state.pool != NULL) {
+    if (process_state.settings.disposition == PROXY_DISPOSITION_SHARED_SHM &&
+        process_state.pool != NULL) {
         umf_memory_provider_handle_t provider = process_state.pool->provider;
-        if (provider->ops.initialize == umfOsMemoryProviderOps()->initialize && process_state.slab != process_state.boot) {
+        if (provider->ops.initialize == umfOsMemoryProviderOps()->initialize &&
+            process_state.slab != process_state.boot) {
             os_provider_unlink_name(provider->priv);
         }
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* Statistics: summed up by a walk over the pools when somebody asks; nothing is counted on the fast path. */
+/* Statistics: summed up by a walk over the pools when somebody asks; nothing is counted on the fast
+ * path. */
 #define _GNU_SOURCE
 #include "proxy/stats.h"
 
@@ -16,7 +17,8 @@ static size_t used_bytes(const slab_stats_t *slab) {
 
 void stats_collect(heap_stats_t *stats) {
     *stats = (heap_stats_t){0};
-    slab_pool_t *pools[] = {process_state.slab, process_state.boot != process_state.slab ? process_state.boot : NULL};
+    slab_pool_t *pools[] = {process_state.slab,
+                            process_state.boot != process_state.slab ? process_state.boot : NULL};
     for (size_t i = 0; i < ARRAY_LENGTH(pools); i++) {
         if (pools[i] == NULL) {
             continue;
@@ -51,14 +53,17 @@ static void print_pool(int fd, slab_pool_t *pool, const char *title) {
     enum { KIB = 1024 };
     slab_pool_stats(pool, &s);
     print_line(fd, "umf: %s (pool \"%s\", pid %d)\n", title, pool->name, (int)getpid());
-    print_line(fd, "umf:   reserved %10zu KiB   peak %10zu KiB   chunks %6zu   provider calls %zu\n",
+    print_line(fd,
+               "umf:   reserved %10zu KiB   peak %10zu KiB   chunks %6zu   provider calls %zu\n",
                s.reserved_bytes / KIB, s.reserved_peak / KIB, s.chunks, s.provider_calls);
-    print_line(fd, "umf:   small    %10zu KiB in %10zu blocks (of %zu KiB in slabs)\n", s.block_bytes / KIB, s.blocks,
-               s.slab_bytes / KIB);
-    print_line(fd, "umf:   large    %10zu KiB in %10zu blocks\n", s.large_bytes / KIB, s.large_blocks);
-    print_line(fd, "umf:   huge     %10zu KiB in %10zu blocks\n", s.huge_bytes / KIB, s.huge_blocks);
-    print_line(fd, "umf:   free     %10zu KiB   purged %8zu KiB in %zu purges\n", s.free_bytes / KIB,
-               s.purged_bytes / KIB, s.purges);
+    print_line(fd, "umf:   small    %10zu KiB in %10zu blocks (of %zu KiB in slabs)\n",
+               s.block_bytes / KIB, s.blocks, s.slab_bytes / KIB);
+    print_line(fd, "umf:   large    %10zu KiB in %10zu blocks\n", s.large_bytes / KIB,
+               s.large_blocks);
+    print_line(fd, "umf:   huge     %10zu KiB in %10zu blocks\n", s.huge_bytes / KIB,
+               s.huge_blocks);
+    print_line(fd, "umf:   free     %10zu KiB   purged %8zu KiB in %zu purges\n",
+               s.free_bytes / KIB, s.purged_bytes / KIB, s.purges);
     print_line(fd, "umf:   thread heaps %zu, of finished threads %zu\n", s.threads, s.parked);
 }
 
@@ -71,6 +76,10 @@ void stats_print(int fd) {
     }
 }
 
-static void print_at_exit(void) { stats_print(STDERR_FILENO); }
+static void print_at_exit(void) {
+    stats_print(STDERR_FILENO);
+}
 
-void stats_print_at_exit(void) { atexit(print_at_exit); }
+void stats_print_at_exit(void) {
+    atexit(print_at_exit);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* Looks the next malloc family up, behind this library in the search order. dlsym may allocate: it is called when the boot
- * pool serves already. */
+/* Looks the next malloc family up, behind this library in the search order. dlsym may allocate: it
+ * is called when the boot pool serves already. */
 #define _GNU_SOURCE
 #include "proxy/system_malloc.h"
 
@@ -27,7 +27,9 @@ bool system_malloc_load(void) {
     for (size_t i = 0; i < ARRAY_LENGTH(symbols); i++) {
         void *symbol = dlsym(RTLD_NEXT, symbols[i].name);
         if (symbol == NULL) {
-            umf_message("UMF_PROXY: size.threshold: the system has no %s; all requests go to the pool", symbols[i].name);
+            umf_message(
+                "UMF_PROXY: size.threshold: the system has no %s; all requests go to the pool",
+                symbols[i].name);
             return false;
         }
         memcpy((char *)&system_malloc + symbols[i].offset, &symbol, sizeof(symbol));

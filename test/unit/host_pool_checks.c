@@ -195,7 +195,7 @@ void check_look_up(umf_memory_pool_handle_t pool) {
     }
 }
 
-/* ---- threads ------------------------------------------------------------------------------------ */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 typedef struct exchange {
     umf_memory_pool_handle_t pool;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* What every pool with malloc, calloc, realloc and aligned malloc does, on any provider of host memory. */
+/* What every pool with malloc, calloc, realloc and aligned malloc does, on any provider of host
+ * memory. */
 #ifndef UMF_TEST_HOST_POOL_CHECKS_H
 #define UMF_TEST_HOST_POOL_CHECKS_H
 

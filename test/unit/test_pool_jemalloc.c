@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Jemalloc pool: private jemalloc arenas on the memory of a provider. In a build without it only the absence is tested.
+ * Jemalloc pool: private jemalloc arenas on the memory of a provider. In a build without it only
+ * the absence is tested.
  */
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
@@ -69,7 +70,7 @@ static void tear_down(void) {
     cr_assert_eq(umfMemoryProviderDestroy(provider), OK);
 }
 
-/* ---- parameters and names ----------------------------------------------------------------------------- */
+/* ---- parameters and names -------------------------------------------------------------------- */
 
 Test(pool_jemalloc, a_build_without_it_says_so) {
     if (umfJemallocPoolOps() != NULL) {
@@ -143,7 +144,7 @@ Test(pool_jemalloc, names) {
     tear_down();
 }
 
-/* ---- which providers are fit --------------------------------------------------------------------------- */
+/* ---- which providers are fit ----------------------------------------------------------------- */
 
 static const umf_pool_create_flags_t all_flags[] = {0, UMF_POOL_CREATE_FLAG_DISABLE_TRACKING};
 
@@ -253,7 +254,8 @@ static umf_result_t strict_merge(void *priv, void *low, void *high, size_t total
     return OK;
 }
 
-/* Casting a raw provider to a tracking wrapper, and a split of an address that nobody had given out, were upstream's. */
+/* Casting a raw provider to a tracking wrapper, and a split of an address that nobody had given
+ * out, were upstream's. */
 Test(pool_jemalloc, the_provider_sees_only_its_own_blocks) {
     need_pool();
     for (size_t i = 0; i < ARRAY_LENGTH(all_flags); i++) {
@@ -297,7 +299,7 @@ Test(pool_jemalloc, it_works_on_no_memory_at_all) {
     tear_down();
 }
 
-/* ---- the provider's side --------------------------------------------------------------------------------- */
+/* ---- the provider's side --------------------------------------------------------------------- */
 
 Test(pool_jemalloc, the_memory_itself_is_never_touched) {
     need_pool();
@@ -402,7 +404,7 @@ Test(pool_jemalloc, errors_are_of_a_thread_and_a_pool) {
     tear_down();
 }
 
-/* ---- operations ------------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 #define CHECK_WITH_AND_WITHOUT_TRACKING(check)                                                     \
     Test(pool_jemalloc, check) {                                                                   \
@@ -465,7 +467,7 @@ Test(pool_jemalloc, a_pool_on_a_block_leaves_no_trace) {
     cr_assert_eq(umfMemoryProviderDestroy(provider), OK);
 }
 
-/* ---- many pools, many threads ------------------------------------------------------------------------------ */
+/* ---- many pools, many threads ---------------------------------------------------------------- */
 
 Test(pool_jemalloc, pools_come_and_go_beyond_the_number_of_arenas) {
     set_up(0);
@@ -582,7 +584,8 @@ Test(pool_jemalloc, destructors_of_a_thread_can_use_it) {
     tear_down();
 }
 
-/* A provider that keeps its notes in a jemalloc pool: its calls come in the middle of calls of the other one. */
+/* A provider that keeps its notes in a jemalloc pool: its calls come in the middle of calls of the
+ * other one. */
 static size_t notes;
 
 static umf_result_t noting_alloc(void *priv, size_t size, size_t alignment, void **ptr) {
@@ -646,7 +649,7 @@ Test(pool_jemalloc, memory_of_another_jemalloc_pool_is_not_taken) {
     tear_down();
 }
 
-/* ---- fork ------------------------------------------------------------------------------------------------------ */
+/* ---- fork ------------------------------------------------------------------------------------ */
 
 static _Atomic(bool) stop;
 
@@ -718,7 +721,7 @@ Test(pool_jemalloc, a_child_can_go_on) {
     tear_down();
 }
 
-/* ---- the process around it -------------------------------------------------------------------------------------- */
+/* ---- the process around it ------------------------------------------------------------------- */
 
 Test(pool_jemalloc, it_does_not_listen_to_settings_of_another_jemalloc) {
     need_pool();

@@ -87,7 +87,7 @@ static uint64_t number(umf_memory_properties_handle_t props, umf_memory_property
     return value;
 }
 
-/* ---- values ------------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 Test(properties, values_of_an_allocation) {
     set_up();
@@ -156,7 +156,7 @@ Test(properties, sizes) {
     tear_down();
 }
 
-/* ---- refusals ------------------------------------------------------------------------------------------ */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 Test(properties, wrong_arguments) {
     set_up();
@@ -241,7 +241,7 @@ Test(properties, ids_beyond_the_bits_in_a_handle) {
     tear_down();
 }
 
-/* ---- providers --------------------------------------------------------------------------------------------- */
+/* ---- providers ------------------------------------------------------------------------------- */
 
 Test(properties, a_provider_without_properties) {
     umf_memory_provider_ops_t ops = test_provider_ops;
@@ -285,7 +285,7 @@ Test(properties, the_type_is_asked_for_once) {
     tear_down();
 }
 
-/* ---- which allocation ------------------------------------------------------------------------------------------ */
+/* ---- which allocation ------------------------------------------------------------------------ */
 
 Test(properties, the_innermost_allocation_counts) {
     set_up();

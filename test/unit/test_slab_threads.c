@@ -37,7 +37,8 @@ static void expect_empty_after_trim(umf_memory_pool_handle_t pool) {
     cr_assert_eq(stats.blocks, 0, "%zu blocks", stats.blocks);
     cr_assert_eq(stats.chunks, 0, "%zu chunks, %zu bytes in slabs, %zu blocks", stats.chunks, stats.slab_bytes, stats.blocks);
     cr_assert_eq(stats.large_blocks + stats.huge_blocks, 0);
-    cr_assert_eq(stats.threads, stats.parked + 1, "%zu heaps, %zu parked", stats.threads, stats.parked); // this thread's
+    // this thread may have one in use
+    cr_assert_leq(stats.threads, stats.parked + 1, "%zu heaps, %zu parked", stats.threads, stats.parked);
     cr_assert_eq(load_relaxed(&shared_state.live_blocks), 0);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /**
  * @file umf/pools/pool_scalable.h
- * Scalable pool: the memory pool allocator of oneTBB over any host-accessible provider. The library libtbbmalloc.so.2
- * is opened when the first such pool is created. The pool writes to the provider's memory. All calls of the pool API
- * are thread-safe.
+ * Scalable pool: the memory pool allocator of oneTBB over any host-accessible provider. The library
+ * libtbbmalloc.so.2 is opened when the first such pool is created. The pool writes to the
+ * provider's memory. All calls of the pool API are thread-safe.
  */
 #ifndef UMF_SCALABLE_MEMORY_POOL_H
 #define UMF_SCALABLE_MEMORY_POOL_H 1
@@ -17,14 +17,15 @@ extern "C" {
 #include <umf/memory_pool.h>
 #include <umf/memory_provider.h>
 
-/** Parameters of a scalable pool; create, set, pass to umfPoolCreate(), destroy (at any time after that). One object is
- * not to be used by several threads at once. */
+/** Parameters of a scalable pool; create, set, pass to umfPoolCreate(), destroy (at any time after
+ * that). One object is not to be used by several threads at once. */
 typedef struct umf_scalable_pool_params_t *umf_scalable_pool_params_handle_t;
 
 /**
  * Makes a parameter object with the defaults.
  * @param hParams [out] the object; owned by the caller until umfScalablePoolParamsDestroy()
- * @return UMF_RESULT_SUCCESS; UMF_RESULT_ERROR_INVALID_ARGUMENT for NULL; UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY
+ * @return UMF_RESULT_SUCCESS; UMF_RESULT_ERROR_INVALID_ARGUMENT for NULL;
+ * UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY
  */
 umf_result_t umfScalablePoolParamsCreate(umf_scalable_pool_params_handle_t *hParams);
 
@@ -58,9 +59,9 @@ umf_result_t umfScalablePoolParamsSetName(umf_scalable_pool_params_handle_t hPar
                                           const char *name);
 
 /**
- * The operations of the scalable pool, for umfPoolCreate(). params may be NULL: the defaults. Creating a pool fails with
- * UMF_RESULT_ERROR_DEPENDENCY_UNAVAILABLE as long as libtbbmalloc.so.2 can not be opened; the next attempt looks for it
- * again.
+ * The operations of the scalable pool, for umfPoolCreate(). params may be NULL: the defaults.
+ * Creating a pool fails with UMF_RESULT_ERROR_DEPENDENCY_UNAVAILABLE as long as libtbbmalloc.so.2
+ * can not be opened; the next attempt looks for it again.
  * @return a constant table, valid for the life of the process; never NULL
  */
 const umf_memory_pool_ops_t *umfScalablePoolOps(void);
