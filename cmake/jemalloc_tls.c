@@ -2,20 +2,20 @@
 /*
  * Build tool: takes jemalloc's thread data out of the static TLS block.
  *
- * Distributions compile jemalloc for the initial-exec TLS model. Its one thread-local object (2.6 KiB)
- * must then lie in the static TLS block of every thread, and what glibc keeps free there for libraries
- * that come by dlopen is less than that. This tool rewrites a relocatable x86-64 object (the output of
- * `ld -r`) so that the object is found through one thread-local word instead:
+ * Distributions compile jemalloc for the initial-exec TLS model. Its one thread-local object (2.6
+ * KiB) must then lie in the static TLS block of every thread, and what glibc keeps free there for
+ * libraries that come by dlopen is less than that. This tool rewrites a relocatable x86-64 object
+ * (the output of `ld -r`) so that the object is found through one thread-local word instead:
  *
  *   mov  object@gottpoff(%rip), %reg          jmp  thunk
  *                                      -->    thunk: mov  word@gottpoff(%rip), %reg
  *                                                    mov  %fs:(%reg), %reg
  *                                                    jmp  back
  *
- * Both leave in %reg the distance from the thread pointer to the object. The word belongs to the program
- * that links the result; it must be set before the thread calls any function of the object. The `add` form
- * of the access is handled likewise. What was the initial image of the object becomes constant data.
- * All symbols are made hidden on the way.
+ * Both leave in %reg the distance from the thread pointer to the object. The word belongs to the
+ * program that links the result; it must be set before the thread calls any function of the object.
+ * The `add` form of the access is handled likewise. What was the initial image of the object
+ * becomes constant data. All symbols are made hidden on the way.
  *
  *   jemalloc_tls INPUT OUTPUT
  *
@@ -114,7 +114,7 @@ static buffer_t file_read(const char *path) {
     return file;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool range_inside(const object_t *object, uint64_t offset, uint64_t size) {
     return offset <= object->size && size <= object->size - offset;
@@ -198,7 +198,7 @@ static uint32_t object_section_symbol(const object_t *object, size_t section) {
     fail("a section with code has no symbol");
 }
 
-/* ---- rewriting ----------------------------------------------------------------------------------- */
+/* ---- rewriting ------------------------------------------------------------------------------- */
 
 static void thunk_relocation(additions_t *added, size_t at, uint32_t symbol, uint32_t type,
                              int64_t addend) {
@@ -213,7 +213,8 @@ static void thunk_load(additions_t *added, unsigned reg) {
         0x48 | (uint8_t)(high << 2), 0x8b, (uint8_t)(low << 3 | 5), 0, 0, 0, 0};
     append(&added->thunks, load_got, sizeof(load_got));
     thunk_relocation(added, added->thunks.size - 4, added->word_symbol, R_X86_64_GOTTPOFF, -4);
-    // ModRM 01: with a displacement of 0, which the encodings of rbp and r13 need; rsp and r12 need a SIB byte as well
+    // ModRM 01: with a displacement of 0, which the encodings of rbp and r13 need; rsp and r12 need
+    // a SIB byte as well
     const uint8_t load_fs[] = {0x64, 0x48 | (uint8_t)(high << 2 | high), 0x8b,
                                (uint8_t)(0x40 | low << 3 | low)};
     append(&added->thunks, load_fs, sizeof(load_fs));
@@ -223,7 +224,8 @@ static void thunk_load(additions_t *added, unsigned reg) {
     append(&added->thunks, &(uint8_t){0}, 1);
 }
 
-/* Adds the distance to %reg with the help of another register; the red zone below the stack stays untouched. */
+/* Adds the distance to %reg with the help of another register; the red zone below the stack stays
+ * untouched. */
 static void thunk_add(additions_t *added, unsigned reg) {
     uint8_t helper = reg == 0 ? 1 : 0;                                  // rcx : rax
     static const uint8_t stack_down[] = {0x48, 0x8d, 0x64, 0x24, 0x80}; // lea -128(%rsp), %rsp

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Arenas of a jemalloc pool. An arena is made when the first thread comes that shall use it. jemalloc keeps what it must
- * know about blocks in memory of its own, so the provider's memory is touched by nobody but the user (and by calloc).
- * Blocks of memory that the arenas take from the provider are cut and joined by the provider's split and merge.
+ * Arenas of a jemalloc pool. An arena is made when the first thread comes that shall use it.
+ * jemalloc keeps what it must know about blocks in memory of its own, so the provider's memory is
+ * touched by nobody but the user (and by calloc). Blocks of memory that the arenas take from the
+ * provider are cut and joined by the provider's split and merge.
  */
 #include "pools/jemalloc_pool.h"
 
@@ -18,15 +19,15 @@
 #include "core/provider.h"
 #include "core/tracking.h"
 
-/* ---- hooks: true means failure ------------------------------------------------------------------------------------ */
+/* ---- hooks: true means failure --------------------------------------------------------------- */
 
 static umf_memory_provider_handle_t hooks_provider(jemalloc_hooks_t *hooks) {
     return ((jemalloc_pool_t *)hooks)->provider;
 }
 
 /*
- * All pools share jemalloc's table of pages. On a block of another jemalloc pool the entries of both
- * would overwrite each other, so such memory is not taken.
+ * All pools share jemalloc's table of pages. On a block of another jemalloc pool the entries of
+ * both would overwrite each other, so such memory is not taken.
  */
 static bool memory_is_jemallocs(const jemalloc_pool_t *pool, const void *ptr) {
     const map_region_t *region = map_find_region(ptr);
@@ -156,7 +157,7 @@ void jemalloc_hooks_set(jemalloc_pool_t *pool) {
     pool->zeroed = extension != NULL && extension->zeroed != NULL && extension->zeroed(priv);
 }
 
-/* ---- is the provider fit? --------------------------------------------------------------------------------------- */
+/* ---- is the provider fit? -------------------------------------------------------------------- */
 
 /* Cuts a real allocation as an arena would, and gives the parts back. */
 static umf_result_t provider_try_split(umf_memory_provider_handle_t provider, void *ptr,
@@ -213,7 +214,7 @@ umf_result_t jemalloc_provider_check(umf_memory_provider_handle_t provider) {
     return result;
 }
 
-/* ---- arenas ------------------------------------------------------------------------------------------------------ */
+/* ---- arenas ---------------------------------------------------------------------------------- */
 
 /* A call of the form "arena.<index>.<what>". */
 static int arena_call(unsigned arena, const char *what, void *value, size_t size) {
@@ -222,7 +223,8 @@ static int arena_call(unsigned arena, const char *what, void *value, size_t size
     return umf_jemalloc_mallctl(name, NULL, NULL, value, size);
 }
 
-/* Made with jemalloc's own hooks, which go on to serve what it notes about the arena; ours are for the rest. */
+/* Made with jemalloc's own hooks, which go on to serve what it notes about the arena; ours are for
+ * the rest. */
 static bool arena_create(jemalloc_pool_t *pool, unsigned *arena) {
     size_t size = sizeof(*arena);
     if (umf_jemalloc_mallctl("arenas.create", arena, &size, NULL, 0) != 0) {

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * What the private jemalloc gets when it would reach into the process: settings that are meant for another
- * jemalloc, the break, threads, handlers. Its profiler is never on, and the functions it needs are not there.
+ * What the private jemalloc gets when it would reach into the process: settings that are meant for
+ * another jemalloc, the break, threads, handlers. Its profiler is never on, and the functions it
+ * needs are not there.
  */
 #include "pools/jemalloc_private.h"
 
 #include <errno.h>
 
 /*
- * One automatic arena: it serves jemalloc's own needs only, the pools' arenas are made one by one. No huge arena,
- * sbrk, threads, or arenas per CPU: all of them would take memory past the pools. Automatic thread caches stay on,
- * though nothing uses them: a thread without one goes a slower way through every call.
+ * One automatic arena: it serves jemalloc's own needs only, the pools' arenas are made one by one.
+ * No huge arena, sbrk, threads, or arenas per CPU: all of them would take memory past the pools.
+ * Automatic thread caches stay on, though nothing uses them: a thread without one goes a slower way
+ * through every call.
  */
 const char *umf_jemalloc_conf =
     "narenas:1,oversize_threshold:0,dss:disabled,background_thread:false,"
     "percpu_arena:disabled,abort_conf:false,stats_print:false,prof:false";
 
-/* ---- settings ---- */
+/* ---- settings -------------------------------------------------------------------------------- */
 
 char *umf_jemalloc_import_secure_getenv(const char *name) {
     (void)name;
@@ -30,7 +32,7 @@ intptr_t umf_jemalloc_import_readlink(const char *path, char *buffer, size_t siz
     return -1;
 }
 
-/* ---- memory past the provider ---- */
+/* ---- memory past the provider ---------------------------------------------------------------- */
 
 void *umf_jemalloc_import_sbrk(intptr_t bytes) {
     (void)bytes;
@@ -38,7 +40,7 @@ void *umf_jemalloc_import_sbrk(intptr_t bytes) {
     return (void *)-1;
 }
 
-/* ---- handlers: jemalloc_thread.c does this at the right time ---- */
+/* ---- handlers: jemalloc_thread.c does this at the right time --------------------------------- */
 
 int umf_jemalloc_import_atexit(void (*function)(void)) {
     (void)function;
@@ -62,7 +64,7 @@ int umf_jemalloc_import_pthread_setspecific(unsigned key, const void *value) {
     return 0;
 }
 
-/* ---- background threads ---- */
+/* ---- background threads ---------------------------------------------------------------------- */
 
 int umf_jemalloc_import_pthread_create(void *thread, const void *attr, void *(*start)(void *),
                                        void *arg) {
@@ -76,7 +78,7 @@ void *umf_jemalloc_import_dlsym(void *handle, const char *name) {
     return NULL;
 }
 
-/* ---- profiler: not called ---- */
+/* ---- profiler: not called -------------------------------------------------------------------- */
 
 int umf_jemalloc_import__Unwind_Backtrace(void *trace, void *arg) {
     (void)trace, (void)arg;

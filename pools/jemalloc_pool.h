@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Inside of the jemalloc pool: pool_jemalloc.c has the interface, jemalloc_arena.c the arenas and their hooks on the
- * provider, jemalloc_thread.c the threads.
+ * Inside of the jemalloc pool: pool_jemalloc.c has the interface, jemalloc_arena.c the arenas and
+ * their hooks on the provider, jemalloc_thread.c the threads.
  */
 #ifndef UMF_POOLS_JEMALLOC_POOL_H
 #define UMF_POOLS_JEMALLOC_POOL_H
@@ -49,22 +49,25 @@ struct jemalloc_pool {
     _Atomic(uint32_t) arena[]; /* index + 1; 0: not made yet */
 };
 
-/* ---- jemalloc_thread.c ---------------------------------------------------------------------------------------- */
+/* ---- jemalloc_thread.c ----------------------------------------------------------------------- */
 
 /* The calling thread's record, or an empty one. */
 extern UMF_TLS jemalloc_thread_t *jemalloc_self;
 /* Outcome of the last call of a thread that has no entry for the pool. */
 extern UMF_TLS umf_result_t jemalloc_self_error;
 
-/* Gives jemalloc a thread to run on; false: out of memory. Needed before calls that use no entry. */
+/* Gives jemalloc a thread to run on; false: out of memory. Needed before calls that use no entry.
+ */
 bool jemalloc_thread_enter(void);
 jemalloc_entry_t *jemalloc_entry_get_slow(jemalloc_pool_t *pool);
 /* Enters the pool in the list of living ones, which gives it slot and id. */
 void jemalloc_threads_add_pool(jemalloc_pool_t *pool);
-/* Takes the pool out and empties all threads' caches of its blocks. No thread may be in a call of the pool. */
+/* Takes the pool out and empties all threads' caches of its blocks. No thread may be in a call of
+ * the pool. */
 void jemalloc_threads_remove_pool(jemalloc_pool_t *pool);
 
-/* Around calls of the provider: they may come back to another jemalloc pool while jemalloc is in the middle of something. */
+/* Around calls of the provider: they may come back to another jemalloc pool while jemalloc is in
+ * the middle of something. */
 jemalloc_thread_t *jemalloc_hook_begin(void);
 void jemalloc_hook_end(jemalloc_thread_t *outer);
 
@@ -89,12 +92,13 @@ UMF_INLINE jemalloc_entry_t *jemalloc_entry_find(const jemalloc_pool_t *pool) {
     return self->entry[pool->slot];
 }
 
-/* ---- jemalloc_arena.c ----------------------------------------------------------------------------------------- */
+/* ---- jemalloc_arena.c ------------------------------------------------------------------------ */
 
 /* Can arenas work on this provider? NOT_SUPPORTED: its allocations can not be split. */
 umf_result_t jemalloc_provider_check(umf_memory_provider_handle_t provider);
 void jemalloc_hooks_set(jemalloc_pool_t *pool);
-/* The arena for a slot, made if it is not there; another one of the pool when that fails. False: none at all. */
+/* The arena for a slot, made if it is not there; another one of the pool when that fails. False:
+ * none at all. */
 bool jemalloc_arena_get(jemalloc_pool_t *pool, uint32_t slot, unsigned *arena);
 /* Both return UNKNOWN when jemalloc reports a failure. */
 umf_result_t jemalloc_arenas_purge(jemalloc_pool_t *pool);

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * The private jemalloc (cmake/UmfJemalloc.cmake): what the pool calls of it, and what it calls of us.
+ * The private jemalloc (cmake/UmfJemalloc.cmake): what the pool calls of it, and what it calls of
+ * us.
  *
- * Why a private copy in the library, and not the system's libjemalloc.so.2 by dlopen: that library wants 2.6 KiB of
- * static TLS, which glibc does not have left for libraries that come late, so dlopen refuses it in an ordinary
- * process; and a second malloc family, even one that nobody binds to, listens to MALLOC_CONF, registers fork handlers
- * and thread destructors. The copy has only local symbols besides the ones below, one thread-local word, and no
- * ties to the process.
+ * Why a private copy in the library, and not the system's libjemalloc.so.2 by dlopen: that library
+ * wants 2.6 KiB of static TLS, which glibc does not have left for libraries that come late, so
+ * dlopen refuses it in an ordinary process; and a second malloc family, even one that nobody binds
+ * to, listens to MALLOC_CONF, registers fork handlers and thread destructors. The copy has only
+ * local symbols besides the ones below, one thread-local word, and no ties to the process.
  */
 #ifndef UMF_POOLS_JEMALLOC_PRIVATE_H
 #define UMF_POOLS_JEMALLOC_PRIVATE_H
 
 #include "core/utils.h"
 
-/* ---- what it offers (jemalloc's public interface, prefixed) ------------------------------------------------ */
+/* ---- what it offers (jemalloc's public interface, prefixed) ---------------------------------- */
 
 void *umf_jemalloc_mallocx(size_t size, int flags);
 void *umf_jemalloc_rallocx(void *ptr, size_t size, int flags);
@@ -61,7 +62,7 @@ struct jemalloc_hooks {
                   bool committed, unsigned arena);
 };
 
-/* ---- its threads and forks, which are driven by us --------------------------------------------------------- */
+/* ---- its threads and forks, which are driven by us ------------------------------------------- */
 
 /* Initial content of a thread's data, [image, end). */
 extern const char umf_jemalloc_tsd_image[];
@@ -72,9 +73,10 @@ void umf_jemalloc_prefork(void);
 void umf_jemalloc_postfork_parent(void);
 void umf_jemalloc_postfork_child(void);
 
-/* ---- what it asks for --------------------------------------------------------------------------------------- */
+/* ---- what it asks for ------------------------------------------------------------------------ */
 
-/* Distance from the thread pointer to the calling thread's data; set before any call of the above. */
+/* Distance from the thread pointer to the calling thread's data; set before any call of the above.
+ */
 extern __attribute__((visibility("hidden"))) UMF_TLS intptr_t umf_jemalloc_tsd_offset;
 /* Its settings; read once, by the first call. */
 extern const char *umf_jemalloc_conf;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Threads of the jemalloc pools. A thread has a record with jemalloc's thread data and, for each pool that it uses, an
- * entry: one of the pool's arenas and a cache (tcache) of its own for blocks of that pool. So a malloc or free that the
- * cache can serve takes no lock, and no block ever gets into another pool.
+ * Threads of the jemalloc pools. A thread has a record with jemalloc's thread data and, for each
+ * pool that it uses, an entry: one of the pool's arenas and a cache (tcache) of its own for blocks
+ * of that pool. So a malloc or free that the cache can serve takes no lock, and no block ever gets
+ * into another pool.
  *
- * An entry is found by the pool's slot, a small number; the id says whether it is still that pool's. The entries of a
- * pool are listed: whichever ends first, thread or pool, empties and deletes the cache.
+ * An entry is found by the pool's slot, a small number; the id says whether it is still that
+ * pool's. The entries of a pool are listed: whichever ends first, thread or pool, empties and
+ * deletes the cache.
  *
- * There is one jemalloc in each of our libraries, and so there is one of what is below; it is no part of the shared core
- * state. A pool is always served by the library whose operations table it was made with.
+ * There is one jemalloc in each of our libraries, and so there is one of what is below; it is no
+ * part of the shared core state. A pool is always served by the library whose operations table it
+ * was made with.
  */
 #include "pools/jemalloc_pool.h"
 
@@ -21,6 +24,7 @@
 #include "core/fork.h"
 #include "core/lock.h"
 #include "core/log.h"
+#include "core/state.h"
 
 enum { THREAD_SLOTS_MIN = 8 };
 
@@ -38,7 +42,7 @@ static struct {
     umf_lock_t lock; /* nothing is called with it held */
     jemalloc_pool_t *live;
     uint64_t next_id;
-    _Atomic(int) started;     /* 0 no, 1 under way, 2 yes, 3 impossible */
+    _Atomic(bool) started;
     jemalloc_thread_t *spare; /* record for a thread that forks and has none */
     bool spare_used;
     pthread_key_t exit_key;
@@ -48,7 +52,7 @@ static bool thread_is_none(const jemalloc_thread_t *thread) {
     return thread == &thread_none || thread == &thread_none_nested;
 }
 
-/* ---- records ------------------------------------------------------------------------------------------------------ */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static size_t tsd_bytes(void) {
     return (size_t)((uintptr_t)umf_jemalloc_tsd_image_end - (uintptr_t)umf_jemalloc_tsd_image);
@@ -113,7 +117,7 @@ void jemalloc_hook_end(jemalloc_thread_t *outer) {
     thread_switch(outer);
 }
 
-/* ---- entries ------------------------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 static bool thread_reserve(jemalloc_thread_t *thread, uint32_t slot) {
     if (slot < thread->room) {
@@ -209,7 +213,7 @@ static void entry_unlink(jemalloc_entry_t *entry) {
     store_relaxed(&entry->pool_id, 0);
 }
 
-/* ---- pools --------------------------------------------------------------------------------------------------------- */
+/* ---- pools ----------------------------------------------------------------------------------- */
 
 /* The lock is held. */
 static bool slot_in_use(uint32_t slot) {
@@ -254,7 +258,7 @@ void jemalloc_threads_remove_pool(jemalloc_pool_t *pool) {
     }
 }
 
-/* ---- end of a thread ------------------------------------------------------------------------------------------------- */
+/* ---- end of a thread ------------------------------------------------------------------------- */
 
 static void entry_end(jemalloc_entry_t *entry) {
     lock_acquire(&module.lock);
@@ -281,7 +285,8 @@ static void thread_end(jemalloc_thread_t *thread) {
     umf_jemalloc_tsd_cleanup(thread->tsd);
 }
 
-/* Destructor of the thread key. A thread that allocates after its last round gets a record that stays. */
+/* Destructor of the thread key. A thread that allocates after its last round gets a record that
+ * stays. */
 static void thread_exit(void *arg) {
     jemalloc_thread_t *thread = arg;
     if (++thread->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS &&
@@ -298,7 +303,7 @@ static void thread_exit(void *arg) {
     }
 }
 
-/* ---- fork -------------------------------------------------------------------------------------------------------------- */
+/* ---- fork ------------------------------------------------------------------------------------ */
 
 /* jemalloc takes all its locks; it needs a thread for that. */
 static void fork_before(void *arg) {
@@ -332,7 +337,8 @@ static bool thread_is_mine(const jemalloc_thread_t *thread) {
     return mine != NULL;
 }
 
-/* Caches of threads that the child does not have may have been caught in the middle of a change: they are left alone. */
+/* Caches of threads that the child does not have may have been caught in the middle of a change:
+ * they are left alone. */
 static void fork_after_in_child(void *arg) {
     (void)arg;
     lock_init(&module.lock);
@@ -356,7 +362,7 @@ static fork_node_t fork_node = {
     .child = fork_after_in_child,
 };
 
-/* ---- start --------------------------------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static bool module_try_start(void) {
     module.spare = thread_new();
@@ -372,22 +378,20 @@ static bool module_try_start(void) {
     return true;
 }
 
+/* Under a lock of lower rank than the fork walk's, which a forked child finds free. */
 static bool module_start(void) {
-    int state = load_acquire(&module.started);
-    while (state != 2) {
-        int none = 0;
-        if (state == 0 && cas_strong_acq_rel(&module.started, &none, 1)) {
-            bool good = module_try_start();
-            store_release(&module.started, good ? 2 : 0);
-            return good;
-        }
-        state = load_acquire(&module.started);
+    if (likely(load_acquire(&module.started))) { // pairs with the release below: the key is there
+        return true;
     }
-    return true;
+    lock_acquire(&umf_core_state.init_lock);
+    bool started = load_relaxed(&module.started) || module_try_start();
+    store_release(&module.started, started);
+    lock_release(&umf_core_state.init_lock);
+    return started;
 }
 
 __attribute__((destructor)) static void module_end(void) {
-    if (load_acquire(&module.started) == 2) {
+    if (load_acquire(&module.started)) {
         pthread_key_delete(module.exit_key); // the code may be gone when threads end later
     }
 }

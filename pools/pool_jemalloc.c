@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Jemalloc pool: the ops table and its parameters. Every pool has arenas of its own on its provider, and every thread
- * a cache of its own in each pool; see jemalloc_pool.h. Builds without jemalloc have jemalloc_absent.c instead.
+ * Jemalloc pool: the ops table and its parameters. Every pool has arenas of its own on its
+ * provider, and every thread a cache of its own in each pool; see jemalloc_pool.h. Builds without
+ * jemalloc have jemalloc_absent.c instead.
  */
 #include <umf/pools/pool_jemalloc.h>
 
@@ -21,7 +22,7 @@ struct umf_jemalloc_pool_params_t {
     char name[sizeof(((jemalloc_pool_t *)0)->name)];
 };
 
-/* ---- parameters ------------------------------------------------------------------------------------------------ */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 static void params_fill(struct umf_jemalloc_pool_params_t *params) {
     *params = (struct umf_jemalloc_pool_params_t){0};
@@ -65,7 +66,7 @@ UMF_EXPORT umf_result_t umfJemallocPoolParamsSetName(umf_jemalloc_pool_params_ha
     return UMF_RESULT_SUCCESS;
 }
 
-/* ---- creation --------------------------------------------------------------------------------------------------- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 static uint32_t default_arenas(void) {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -124,7 +125,7 @@ static umf_result_t op_finalize(void *priv) {
     return result;
 }
 
-/* ---- allocation --------------------------------------------------------------------------------------------------- */
+/* ---- allocation ------------------------------------------------------------------------------ */
 
 UMF_COLD static void *op_failed(jemalloc_entry_t *entry, umf_result_t result) {
     *(entry != NULL ? &entry->last_error : &jemalloc_self_error) = result;
@@ -174,7 +175,8 @@ static umf_result_t op_free(void *priv, void *ptr) {
     }
     jemalloc_entry_t *entry = jemalloc_entry_get(priv);
     if (unlikely(entry == NULL)) {
-        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY; // without a record jemalloc can not run; the caller may retry
+        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY; // without a record jemalloc can not run; the
+                                                    // caller may retry
     }
     umf_jemalloc_dallocx(ptr, entry->free_flags);
     return UMF_RESULT_SUCCESS;
@@ -217,7 +219,7 @@ static umf_result_t op_get_last_allocation_error(void *priv) {
     return entry != NULL ? entry->last_error : jemalloc_self_error;
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------------------ */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static umf_result_t op_get_name(void *priv, const char **name) {
     if (name == NULL) {
@@ -227,7 +229,8 @@ static umf_result_t op_get_name(void *priv, const char **name) {
     return UMF_RESULT_SUCCESS;
 }
 
-/* The one node is the framework's "all settings are known now"; there are no settings to wait for. */
+/* The one node is the framework's "all settings are known now"; there are no settings to wait for.
+ */
 static umf_result_t op_ctl(void *priv, umf_ctl_query_source_t source, const char *name, void *arg,
                            size_t size, umf_ctl_query_type_t query_type, va_list args) {
     (void)priv, (void)source, (void)arg, (void)size, (void)args;
@@ -237,7 +240,8 @@ static umf_result_t op_ctl(void *priv, umf_ctl_query_source_t source, const char
     return UMF_RESULT_ERROR_INVALID_CTL_PATH;
 }
 
-/* Empties this thread's cache, and returns what no block uses. Caches of other threads can not be touched from here. */
+/* Empties this thread's cache, and returns what no block uses. Caches of other threads can not be
+ * touched from here. */
 static umf_result_t op_trim_memory(void *priv, size_t min_bytes_to_keep) {
     if (min_bytes_to_keep != 0) {
         log_warning("a jemalloc pool keeps nothing when it is trimmed, also not the %zu bytes",

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Scalable pool: a memory pool of oneTBB whose raw memory comes from the provider. The library is opened by the first
- * pool and stays: it may still hold what threads need at their end.
+ * Scalable pool: a memory pool of oneTBB whose raw memory comes from the provider. The library is
+ * opened by the first pool and stays: it may still hold what threads need at their end.
  *
- * oneTBB says only that something failed. What the provider answered while it ran is noted per thread, to tell why.
+ * oneTBB says only that something failed. What the provider answered while it ran is noted per
+ * thread, to tell why.
  */
 #include <umf/pools/pool_scalable.h>
 
@@ -35,7 +36,7 @@ typedef struct scalable_pool {
 static UMF_TLS umf_result_t scalable_last_error;
 static UMF_TLS const scalable_pool_t *scalable_last_pool;
 
-/* ---- the library --------------------------------------------------------------------------------------------------- */
+/* ---- the library ----------------------------------------------------------------------------- */
 
 static tbb_functions_t tbb;
 
@@ -61,7 +62,7 @@ libload_library_t scalable_library = {
     .functions = &tbb,
 };
 
-/* ---- parameters ------------------------------------------------------------------------------------------------------ */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 static void params_fill(struct umf_scalable_pool_params_t *params) {
     *params = (struct umf_scalable_pool_params_t){.granularity = SCALABLE_GRANULARITY};
@@ -121,7 +122,7 @@ UMF_EXPORT umf_result_t umfScalablePoolParamsSetName(umf_scalable_pool_params_ha
     return UMF_RESULT_SUCCESS;
 }
 
-/* ---- raw memory -------------------------------------------------------------------------------------------------------- */
+/* ---- raw memory ------------------------------------------------------------------------------ */
 
 static void *raw_alloc(intptr_t cookie, size_t *bytes) {
     const scalable_pool_t *pool = (const scalable_pool_t *)cookie;
@@ -144,7 +145,7 @@ static int raw_free(intptr_t cookie, void *ptr, size_t bytes) {
     return 0;
 }
 
-/* ---- operations ---------------------------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const void *params,
                                   void **priv) {
@@ -291,7 +292,8 @@ static umf_result_t op_get_name(void *priv, const char **name) {
     return UMF_RESULT_SUCCESS;
 }
 
-/* The one node is the framework's "all settings are known now"; there are no settings to wait for. */
+/* The one node is the framework's "all settings are known now"; there are no settings to wait for.
+ */
 static umf_result_t op_ctl(void *priv, umf_ctl_query_source_t source, const char *name, void *arg,
                            size_t size, umf_ctl_query_type_t query_type, va_list args) {
     (void)priv, (void)source, (void)arg, (void)size, (void)args;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* What the scalable pool uses of libtbbmalloc.so.2: memory pools of namespace rml. Defined in pool_scalable.c. */
+/* What the scalable pool uses of libtbbmalloc.so.2: memory pools of namespace rml. Defined in
+ * pool_scalable.c. */
 #ifndef UMF_POOLS_SCALABLE_LIBRARY_H
 #define UMF_POOLS_SCALABLE_LIBRARY_H
 

@@ -715,6 +715,8 @@ static void slab_distrust(slab_t *slab) {
 }
 
 void slab_theap_fork_child(slab_pool_t *pool) {
+    int being_made = 1; // by a thread that the child does not have
+    cas_strong_acq_rel(&exit_key_state, &being_made, 0);
     slab_theap_t *own = slab_theap_find(pool);
     for (slab_theap_t *theap = pool->theaps; theap != NULL; theap = theap->next_of_pool) {
         store_relaxed(&theap->mailbox, NULL);
