@@ -3,24 +3,27 @@
  * Disjoint pool: data, and the functions between its files. How the pieces fit:
  *
  *   pool ──► buckets   one per block size; know all slabs of that size, keep spare empty ones
- *     └────► shards    one per running thread, as far as there are enough; own slabs, serve from them
- *                 └──► slabs   one provider allocation each, cut into chunks; a bitmap says which are taken
+ *     └────► shards    one per running thread, as far as there are enough; serve from their slabs
+ *                 └──► slabs   one provider allocation each, cut into chunks; a bitmap of them
  *
- * Pooled memory is never touched: descriptors live elsewhere, free chunks are not linked through themselves.
+ * Pooled memory is never touched: descriptors live elsewhere, free chunks are not linked through
+ * themselves.
  *
- * A chunk is taken (bit set) or free. Of each bucket a shard may have one chunk in its *hot slot*: it is taken as
- * far as its slab is concerned, but in nobody's hands. Hot slots are filled and emptied by single atomic operations,
- * without a lock: that is the fast path of malloc and free. Everything else happens under the lock of the shard.
+ * A chunk is taken (bit set) or free. Of each bucket a shard may have one chunk in its *hot slot*:
+ * it is taken as far as its slab is concerned, but in nobody's hands. Hot slots are filled and
+ * emptied by single atomic operations, without a lock: that is the fast path of malloc and free.
+ * Everything else happens under the lock of the shard.
  *
- * The hot slot must not be visible in the order of addresses, nor in what is kept or returned. A freed chunk may
- * go there only if it would be the next one handed out anyway, and if freeing it does not empty its slab. Both
- * are one test: its offset lies below the slab's `hot_span`, see slab_refresh(). Whoever wants exact figures empties the
- * hot slots first.
+ * The hot slot must not be visible in the order of addresses, nor in what is kept or returned. A
+ * freed chunk may go there only if it would be the next one handed out anyway, and if freeing it
+ * does not empty its slab. Both are one test: its offset lies below the slab's `hot_span`, see
+ * slab_refresh(). Whoever wants exact figures empties the hot slots first.
  *
- * An empty slab is kept or returned. A shard *holds* one kept slab of each bucket, in its list of usable slabs; others
- * wait in the bucket, for any shard. A held slab is not un-held at once when a chunk of it is taken (unless the pool
- * counts slabs or shares limits), so that a lone block that comes and goes does not change any shared count; this is
- * settled before the next decision about an empty slab.
+ * An empty slab is kept or returned. A shard *holds* one kept slab of each bucket, in its list of
+ * usable slabs; others wait in the bucket, for any shard. A held slab is not un-held at once when a
+ * chunk of it is taken (unless the pool counts slabs or shares limits), so that a lone block that
+ * comes and goes does not change any shared count; this is settled before the next decision about
+ * an empty slab.
  *
  * Locks: pool, then shard, then bucket; never two of a kind, and none while the provider works.
  */
@@ -54,23 +57,26 @@ typedef struct disjoint_settings {
     char name[DISJOINT_NAME_MAX + 1];
 } disjoint_settings_t;
 
-/* Descriptors are reused only within their bucket, so that a racing reader always sees a range that is or was right. */
+/* Descriptors are reused only within their bucket, so that a racing reader always sees a range that
+ * is or was right. */
 typedef struct disjoint_slab {
-    _Atomic(uintptr_t) base;     /* 0: a spare descriptor */
-    _Atomic(uintptr_t) hot_span; /* offsets below may go to the hot slot; <= bytes of the slab */
-    uint64_t magic;              /* of the bucket; constant */
+    _Atomic(uintptr_t) base;        /* 0: a spare descriptor */
+    _Atomic(uintptr_t) hot_span;    /* offsets below may go to the hot slot; <= bytes of the slab */
+    uint64_t magic;                 /* of the bucket; constant */
     _Atomic(_Atomic(void *) *) hot; /* hot slot of the owner; only used after a look at hot_span */
-    _Atomic(struct disjoint_shard *) shard; /* owner; NULL: waits in the bucket, or spare. Changes only when empty */
-    size_t bytes;                /* of the slab; constant */
-    size_t size;                 /* of a chunk; constant */
-    size_t span_unit;            /* size, or 0 when nothing may go to the hot slot; constant */
-    size_t chunks;               /* constant */
-    uint32_t bucket;             /* index; constant */
-    bool listed;                 /* in the shard's list: has free chunks */
-    bool held;                   /* counted as pooled, kept by its shard */
-    _Atomic(size_t) used;        /* taken chunks; written under the shard's lock */
-    size_t low;                  /* no chunk below is free */
-    struct disjoint_slab *next, *prev; /* list of the shard; next also: shared and spare lists of the bucket */
+    /* Owner; NULL: waits in the bucket, or spare. Changes only while the slab is empty. */
+    _Atomic(struct disjoint_shard *) shard;
+    size_t bytes;         /* of the slab; constant */
+    size_t size;          /* of a chunk; constant */
+    size_t span_unit;     /* size, or 0 when nothing may go to the hot slot; constant */
+    size_t chunks;        /* constant */
+    uint32_t bucket;      /* index; constant */
+    bool listed;          /* in the shard's list: has free chunks */
+    bool held;            /* counted as pooled, kept by its shard */
+    _Atomic(size_t) used; /* taken chunks; written under the shard's lock */
+    size_t low;           /* no chunk below is free */
+    /* List of the shard; `next` also serves the shared and spare lists of the bucket. */
+    struct disjoint_slab *next, *prev;
     struct disjoint_slab *all_next, *all_prev; /* all slabs of the bucket; under its lock */
     struct disjoint_pool *pool;
     uint64_t *full;   /* one bit for each word of `taken`: all its chunks are taken */
@@ -82,8 +88,8 @@ typedef struct disjoint_bucket {
     uint32_t index;
     /* Constant after creation. */
     size_t size, slab_bytes;
-    size_t chunks; /* of a slab */
-    size_t limit;  /* empty slabs kept */
+    size_t chunks;  /* of a slab */
+    size_t limit;   /* empty slabs kept */
     uint64_t magic; /* see disjoint_chunk_of() */
     size_t desc_bytes;
     /* Under the lock. */
@@ -97,15 +103,19 @@ typedef struct disjoint_shard {
     _Atomic(void *) hot[DISJOINT_BUCKETS_MAX];
     umf_lock_t lock;
     uint32_t number; /* of the threads that it serves first */
-    disjoint_slab_t *list[DISJOINT_BUCKETS_MAX]; /* slabs with free chunks; the head is used first */
-    disjoint_slab_t *held[DISJOINT_BUCKETS_MAX]; /* kept slab, also in the list; its count may lag, see above */
+    /* Slabs with free chunks; the head is used first. */
+    disjoint_slab_t *list[DISJOINT_BUCKETS_MAX];
+    /* The kept slab, also in the list; its count may lag, see above. */
+    disjoint_slab_t *held[DISJOINT_BUCKETS_MAX];
 } disjoint_shard_t;
 
 typedef struct disjoint_pool {
-    _Atomic(disjoint_shard_t *) shard[DISJOINT_SHARDS_MAX + 1]; /* by thread number; not yet made: the first one */
+    /* By thread number; the first one stands for those not yet made. */
+    _Atomic(disjoint_shard_t *) shard[DISJOINT_SHARDS_MAX + 1];
     size_t fast_max;       /* larger requests take the slow path; 0: all of them */
     uint8_t bucket_of[64]; /* see disjoint_bucket_of() in disjoint_inl.h */
-    _Atomic(disjoint_slab_t *) *lookup; /* slabs by page, or disjoint_slab_none; a cache of what the map knows */
+    /* Slabs by page, or disjoint_slab_none; a cache of what the map knows. */
+    _Atomic(disjoint_slab_t *) *lookup;
 
     disjoint_settings_t settings; /* constant after post_initialize */
     bool ready;                   /* post_initialize has run */
@@ -144,8 +154,8 @@ void disjoint_lookup_destroy(disjoint_pool_t *pool);
 
 /* A new slab, in no list; NULL: no memory. Calls the provider. */
 disjoint_slab_t *disjoint_slab_create(disjoint_pool_t *pool, disjoint_bucket_t *bucket);
-/* Returns slabs that are in no list, linked by `next`, to the provider. A slab that it does not take back waits in its bucket.
- * Number of slabs taken back. */
+/* Returns slabs that are in no list, linked by `next`, to the provider. A slab that it does not
+ * take back waits in its bucket. Number of slabs taken back. */
 size_t disjoint_slab_return(disjoint_pool_t *pool, disjoint_slab_t *slabs);
 /* Takes an empty slab out of its bucket's accounts; bucket lock held. */
 void disjoint_slab_leave(disjoint_bucket_t *bucket, disjoint_slab_t *slab);
@@ -153,11 +163,13 @@ void disjoint_slab_leave(disjoint_bucket_t *bucket, disjoint_slab_t *slab);
 bool disjoint_slab_keep(disjoint_pool_t *pool, disjoint_bucket_t *bucket);
 /* Undoes it. Bucket lock held. */
 void disjoint_slab_unkeep(disjoint_pool_t *pool, disjoint_bucket_t *bucket);
-/* The slab of this pool that ptr lies in, or NULL; asks the map and remembers the answer. See disjoint_slab_find(). */
+/* The slab of this pool that ptr lies in, or NULL; asks the map and remembers the answer. See
+ * disjoint_slab_find(). */
 disjoint_slab_t *disjoint_slab_find_slow(disjoint_pool_t *pool, const void *ptr);
 /* Returns all slabs at the end of the pool. First error of the provider. */
 umf_result_t disjoint_slab_return_all(disjoint_pool_t *pool);
-/* Remembers in the map that a provider allocation is one block of this pool; false: the map does not have it. */
+/* Remembers in the map that a provider allocation is one block of this pool; false: the map does
+ * not have it. */
 bool disjoint_direct_attach(disjoint_pool_t *pool, const void *ptr);
 /* Bytes of such a block that begins at ptr; 0: there is none. */
 size_t disjoint_direct_size(const disjoint_pool_t *pool, const void *ptr);
@@ -170,7 +182,8 @@ void disjoint_shards_destroy(disjoint_pool_t *pool);
 void *disjoint_shard_alloc(disjoint_pool_t *pool, size_t size);
 /* Frees a chunk through any pointer into it. INVALID_ARGUMENT: it is free already. */
 umf_result_t disjoint_shard_free(disjoint_pool_t *pool, disjoint_slab_t *slab, const void *ptr);
-/* Returns empty slabs, small buckets first, after leaving out whole ones worth `keep` bytes. Number returned. */
+/* Returns empty slabs, small buckets first, after leaving out whole ones worth `keep` bytes. Number
+ * returned. */
 size_t disjoint_shard_trim(disjoint_pool_t *pool, size_t keep);
 /* Empties hot slots and settles held slabs, so that the counts of one bucket are exact. */
 void disjoint_shard_sync(disjoint_pool_t *pool, unsigned index);

@@ -52,7 +52,8 @@ static size_t desc_bytes(size_t chunks) {
     return bytes;
 }
 
-static void bucket_fill(disjoint_bucket_t *bucket, size_t size, const disjoint_settings_t *settings) {
+static void bucket_fill(disjoint_bucket_t *bucket, size_t size,
+                        const disjoint_settings_t *settings) {
     bool chunked = size <= settings->slab_min_size / 2;
     bucket->size = size;
     bucket->slab_bytes = size > settings->slab_min_size ? size : settings->slab_min_size;

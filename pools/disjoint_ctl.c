@@ -2,9 +2,9 @@
 /*
  * CTL nodes of a disjoint pool: params.*, stats.*, buckets.*, and the internal post_initialize.
  *
- * A path is first reduced to its canonical form: wildcards are replaced by their arguments, empty components dropped, and the
- * number behind "buckets" taken out. One table then says what there is, of which type, and who serves it. Arguments must
- * have exactly the size of the node's type.
+ * A path is first reduced to its canonical form: wildcards are replaced by their arguments, empty
+ * components dropped, and the number behind "buckets" taken out. One table then says what there is,
+ * of which type, and who serves it. Arguments must have exactly the size of the node's type.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 enum { CTL_PATH_MAX = 64 }; /* longer than any path that exists */
 
-/* ---- paths ------------------------------------------------------------------------------------- */
+/* ---- paths ---------------------------------------------------------------------------------- */
 
 typedef struct ctl_path {
     char text[CTL_PATH_MAX]; /* canonical */
@@ -52,7 +52,8 @@ static bool parse_index(const char *part, size_t length, size_t *index) {
     return length > 0;
 }
 
-/* False: no such path. `args` supplies what `{}` stands for: a size_t behind "buckets", a const char * elsewhere. */
+/* False: no such path. `args` supplies what `{}` stands for: a size_t behind "buckets", a const
+ * char * elsewhere. */
 static bool path_parse(const char *name, va_list args, ctl_path_t *path) {
     *path = (ctl_path_t){.length = 0};
     for (const char *part = name; *part != '\0';) {
@@ -79,7 +80,7 @@ static bool path_parse(const char *name, va_list args, ctl_path_t *path) {
     return true;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values --------------------------------------------------------------------------------- */
 
 /* Whole text as an unsigned number: decimal, 0x hexadecimal, 0 octal. */
 static bool parse_size(const char *text, size_t *value) {
@@ -119,7 +120,7 @@ static umf_result_t value_to_write(umf_ctl_query_source_t source, const void *ar
     return UMF_RESULT_SUCCESS;
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------- */
+/* ---- nodes ---------------------------------------------------------------------------------- */
 
 typedef enum ctl_counter {
     COUNTER_ALLOC,
@@ -197,13 +198,16 @@ typedef enum ctl_kind { KIND_PARAM, KIND_TRACE, KIND_POOL, KIND_BUCKET, KIND_COU
 typedef struct ctl_node {
     const char *path;
     ctl_kind_t kind;
-    bool traced;    /* counters: only with trace 1 and above */
-    size_t what;    /* parameters: offset in the settings; else ctl_counter_t */
+    bool traced; /* counters: only with trace 1 and above */
+    size_t what; /* parameters: offset in the settings; else ctl_counter_t */
 } ctl_node_t;
 
-#define PARAM(name) {"params." #name, KIND_PARAM, false, offsetof(disjoint_settings_t, name)}
+#define PARAM(name)                                                                                \
+    { "params." #name, KIND_PARAM, false, offsetof(disjoint_settings_t, name) }
 #define COUNTERS(name, counter)                                                                    \
-    {"stats." name, KIND_POOL, true, counter}, {"buckets.stats." name, KIND_BUCKET, true, counter}
+    {"stats." name, KIND_POOL, true, counter}, {                                                   \
+        "buckets.stats." name, KIND_BUCKET, true, counter                                          \
+    }
 
 static const ctl_node_t nodes[] = {
     PARAM(slab_min_size),

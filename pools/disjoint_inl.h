@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* The hot inlines of the disjoint pool: arithmetic, looking a slab up, taking a chunk and putting it back. */
+/* The hot inlines of the disjoint pool: arithmetic, looking a slab up, taking a chunk and putting
+ * it back. */
 #ifndef UMF_POOLS_DISJOINT_INL_H
 #define UMF_POOLS_DISJOINT_INL_H
 
@@ -7,16 +8,17 @@
 
 /* ---- arithmetic ---- */
 
-/* Index of the bucket for a request of last + 1 = 1..2^31 bytes: bucket sizes are 2^k or 3 * 2^k, so the position of the highest
- * bit of `last` and the bit below it decide. */
+/* Index of the bucket for a request of last + 1 = 1..2^31 bytes: bucket sizes are 2^k or 3 * 2^k,
+ * so the position of the highest bit of `last` and the bit below it decide. */
 UMF_INLINE unsigned disjoint_bucket_of(const disjoint_pool_t *pool, size_t last) {
     uint32_t top = (uint32_t)last | 3;
     uint32_t high = 31u ^ (uint32_t)__builtin_clz(top); // xor: compilers make one instruction of it
     return pool->bucket_of[2 * high + (2 * top >> high)]; // the two highest bits are 2 or 3
 }
 
-/* True when offset is a multiple of the chunk size that magic was made for. With magic = floor((2^64 - 1) / size) + 1 this
- * is exact for offsets and sizes below 2^32 (Lemire, Kaser, Kurz: Faster remainder by direct computation). 0: never. */
+/* True when offset is a multiple of the chunk size that magic was made for. With magic =
+ * floor((2^64 - 1) / size) + 1 this is exact for offsets and sizes below 2^32 (Lemire, Kaser, Kurz:
+ * Faster remainder by direct computation). 0: never. */
 UMF_INLINE bool disjoint_is_multiple(uintptr_t offset, uint64_t magic) {
     return offset * magic < magic;
 }

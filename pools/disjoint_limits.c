@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* Shared limits: one budget for the empty slabs of several disjoint pools. Counted references keep it alive as long as a pool
- * or a parameter object uses it, whatever the order in which the user destroys them. */
+/* Shared limits: one budget for the empty slabs of several disjoint pools. Counted references keep
+ * it alive as long as a pool or a parameter object uses it, whatever the order in which the user
+ * destroys them. */
 #include "core/base_alloc.h"
 #include "pools/disjoint.h"
 
 struct umf_disjoint_pool_shared_limits_t {
-    size_t max;              /* bytes */
-    _Atomic(size_t) total;   /* bytes of empty slabs kept now, in all pools; <= max */
+    size_t max;            /* bytes */
+    _Atomic(size_t) total; /* bytes of empty slabs kept now, in all pools; <= max */
     _Atomic(size_t) references;
 };
 

@@ -2,10 +2,11 @@
 /*
  * Shards of a disjoint pool: the slow side of malloc and free, and what becomes of empty slabs.
  *
- * A thread gets a number at its first slow call; threads with the same number use the same shard of every pool. A thread
- * that keeps meeting others at its shard takes another number. Shards are locked, so nothing is bound to a thread: any
- * thread may free into, count, trim, or in need take from any shard, and the end of a thread needs no care.
- * A chunk is freed into the shard that owns its slab.
+ * A thread gets a number at its first slow call; threads with the same number use the same shard of
+ * every pool. A thread that keeps meeting others at its shard takes another number. Shards are
+ * locked, so nothing is bound to a thread: any thread may free into, count, trim, or in need take
+ * from any shard, and the end of a thread needs no care. A chunk is freed into the shard that owns
+ * its slab.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -16,15 +17,16 @@
 #include "pools/disjoint_inl.h"
 
 enum {
-    SHARDS_MIN = 8,        /* fewer make threads meet by chance */
-    SHARDS_PER_CPU = 4,    /* likewise */
-    CONTENDED_UNTIL_MOVE = 8, /* times that a thread found its shard locked before it goes elsewhere */
+    SHARDS_MIN = 8,     /* fewer make threads meet by chance */
+    SHARDS_PER_CPU = 4, /* likewise */
+    CONTENDED_UNTIL_MOVE =
+        8, /* times that a thread found its shard locked before it goes elsewhere */
 };
 
 UMF_TLS uint32_t disjoint_thread;
 static UMF_TLS uint32_t contended; /* times that this thread found its shard locked */
 
-/* ---- threads and shards ------------------------------------------------------------------------ */
+/* ---- threads and shards --------------------------------------------------------------------- */
 
 static uint32_t shard_numbers(void) {
     cpu_set_t cpus;
@@ -57,7 +59,8 @@ UMF_COLD static disjoint_shard_t *shard_make(disjoint_pool_t *pool, uint32_t num
         disjoint_shard_t *created = shard_new(number);
         if (created != NULL) {
             shard = created;
-            store_release(&pool->shard[number], shard); // pairs with load_acquire below and in malloc
+            store_release(&pool->shard[number],
+                          shard); // pairs with load_acquire below and in malloc
         }
     }
     lock_release(&pool->lock);
@@ -96,12 +99,13 @@ static disjoint_shard_t *shard_at(disjoint_pool_t *pool, uint32_t number) {
     return shard != NULL && shard->number == number ? shard : NULL;
 }
 
-/* ---- lists and hot slots; the shard is locked ----------------------------------------------------- */
+/* ---- lists and hot slots; the shard is locked
+ * ----------------------------------------------------- */
 
 /*
- * Sets which offsets may go to the hot slot: those of chunks that, put back, would be the next to be taken (the slab is the
- * first of its list, or would become it, and no free chunk lies lower), and whose slab would not become empty by it
- * (or counts as kept anyway).
+ * Sets which offsets may go to the hot slot: those of chunks that, put back, would be the next to
+ * be taken (the slab is the first of its list, or would become it, and no free chunk lies lower),
+ * and whose slab would not become empty by it (or counts as kept anyway).
  */
 UMF_INLINE void slab_refresh(const disjoint_pool_t *pool, const disjoint_shard_t *shard,
                              disjoint_slab_t *slab) {
@@ -110,7 +114,8 @@ UMF_INLINE void slab_refresh(const disjoint_pool_t *pool, const disjoint_shard_t
     store_relaxed(&slab->hot_span, next && stays ? slab->low * slab->span_unit : 0);
 }
 
-UMF_NOINLINE static void list_push(const disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
+UMF_NOINLINE static void list_push(const disjoint_pool_t *pool, disjoint_shard_t *shard,
+                                   disjoint_slab_t *slab) {
     disjoint_slab_t *old = shard->list[slab->bucket];
     slab->prev = NULL;
     slab->next = old;
@@ -123,7 +128,7 @@ UMF_NOINLINE static void list_push(const disjoint_pool_t *pool, disjoint_shard_t
 }
 
 UMF_NOINLINE static void list_remove(const disjoint_pool_t *pool, disjoint_shard_t *shard,
-                        disjoint_slab_t *slab) {
+                                     disjoint_slab_t *slab) {
     if (slab->next != NULL) {
         slab->next->prev = slab->prev;
     }
@@ -139,7 +144,8 @@ UMF_NOINLINE static void list_remove(const disjoint_pool_t *pool, disjoint_shard
 }
 
 /* The held slab of a bucket, if it is in use, counts as such from now on. */
-UMF_NOINLINE static void shard_settle(disjoint_pool_t *pool, disjoint_shard_t *shard, unsigned index) {
+UMF_NOINLINE static void shard_settle(disjoint_pool_t *pool, disjoint_shard_t *shard,
+                                      unsigned index) {
     disjoint_slab_t *slab = shard->held[index];
     if (slab == NULL || load_relaxed(&slab->used) == 0) {
         return;
@@ -161,8 +167,8 @@ static slab_fate_t slab_decide(disjoint_pool_t *pool, disjoint_shard_t *shard,
     bool hold = shard->held[bucket->index] == NULL;
     slab_fate_t fate = FATE_RETURNED;
     lock_acquire(&bucket->lock);
-    // A shard may hold one whatever the others keep; with a single shard that never exceeds the limit, since the bucket
-    // itself gets at most limit - 1.
+    // A shard may hold one whatever the others keep; with a single shard that never exceeds the
+    // limit, since the bucket itself gets at most limit - 1.
     bool room = hold ? bucket->limit > 0 : bucket->pooled < bucket->limit;
     if (room && disjoint_slab_keep(pool, bucket)) {
         fate = hold ? FATE_HELD : FATE_SHARED;
@@ -175,7 +181,8 @@ static slab_fate_t slab_decide(disjoint_pool_t *pool, disjoint_shard_t *shard,
 }
 
 /* Nobody owns the slab any longer. */
-static void slab_disown(const disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
+static void slab_disown(const disjoint_pool_t *pool, disjoint_shard_t *shard,
+                        disjoint_slab_t *slab) {
     list_remove(pool, shard, slab);
     store_relaxed(&slab->hot_span, 0);
     store_release(&slab->shard, NULL);
@@ -189,8 +196,8 @@ static void slab_to_shared(disjoint_bucket_t *bucket, disjoint_slab_t *slab) {
 }
 
 /* A slab has become empty. One that goes back is put in front of *out. */
-UMF_NOINLINE static void slab_emptied(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab,
-                         disjoint_slab_t **out) {
+UMF_NOINLINE static void slab_emptied(disjoint_pool_t *pool, disjoint_shard_t *shard,
+                                      disjoint_slab_t *slab, disjoint_slab_t **out) {
     disjoint_bucket_t *bucket = &pool->bucket[slab->bucket];
     shard_settle(pool, shard, slab->bucket);
     slab_fate_t fate = slab_decide(pool, shard, bucket, slab);
@@ -250,8 +257,8 @@ static void *shard_take(disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint
 }
 
 /* Puts the hot chunk of a bucket back into its slab. */
-UMF_NOINLINE static void shard_cool_slow(disjoint_pool_t *pool, disjoint_shard_t *shard, unsigned index,
-                       disjoint_slab_t **out) {
+UMF_NOINLINE static void shard_cool_slow(disjoint_pool_t *pool, disjoint_shard_t *shard,
+                                         unsigned index, disjoint_slab_t **out) {
     // acquire: what its last holder did to the chunk is done
     void *ptr = exchange_acq_rel(&shard->hot[index], NULL);
     if (ptr == NULL) {
@@ -274,7 +281,7 @@ UMF_INLINE void shard_cool(disjoint_pool_t *pool, disjoint_shard_t *shard, unsig
     }
 }
 
-/* ---- malloc ------------------------------------------------------------------------------------ */
+/* ---- malloc --------------------------------------------------------------------------------- */
 
 static void shard_own(const disjoint_pool_t *pool, disjoint_shard_t *shard, disjoint_slab_t *slab) {
     store_relaxed(&slab->hot, &shard->hot[slab->bucket]);
@@ -321,7 +328,7 @@ static void *take_anywhere(disjoint_pool_t *pool, unsigned index) {
 }
 
 UMF_INLINE void count_alloc(const disjoint_pool_t *pool, disjoint_bucket_t *bucket, bool from_pool,
-                        const void *ptr) {
+                            const void *ptr) {
     if (unlikely(pool->settings.trace >= 2) && ptr != NULL) {
         fetch_add_relaxed(&bucket->alloc_num, 1);
         fetch_add_relaxed(&bucket->alloc_pool_num, from_pool ? 1 : 0);
@@ -372,9 +379,20 @@ UMF_NOINLINE static void *alloc_without_slab(disjoint_pool_t *pool, disjoint_sha
     return alloc_from_new_slab(pool, bucket);
 }
 
-void *disjoint_shard_alloc(disjoint_pool_t *pool, size_t size) {
-    unsigned index = disjoint_bucket_of(pool, size - 1);
-    disjoint_shard_t *shard = shard_lock_own(pool);
+/* Releases and returns ptr: as one call, it can be the last one of its caller, which then need not
+ * save registers. */
+UMF_COLD static void *wake_and_return(umf_lock_t *lock, void *ptr) {
+    lock_release_slow(lock);
+    return ptr;
+}
+
+UMF_INLINE void *release_and_return(umf_lock_t *lock, void *ptr) {
+    bool sleepers = atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2;
+    return likely(!sleepers) ? ptr : wake_and_return(lock, ptr);
+}
+
+/* The shard is locked; it is released. */
+UMF_INLINE void *alloc_locked(disjoint_pool_t *pool, disjoint_shard_t *shard, unsigned index) {
     disjoint_slab_t *slab = shard->list[index];
     if (unlikely(slab == NULL)) {
         return alloc_without_slab(pool, shard, index);
@@ -385,11 +403,25 @@ void *disjoint_shard_alloc(disjoint_pool_t *pool, size_t size) {
         return alloc_finish(pool, shard, slab, ptr);
     }
     store_relaxed(&slab->hot_span, slab->low * slab->span_unit); // as slab_refresh() would
-    lock_release(&shard->lock);
-    return ptr;
+    return release_and_return(&shard->lock, ptr);
 }
 
-/* ---- free -------------------------------------------------------------------------------------- */
+/* The thread has no shard yet, or somebody else is there. */
+UMF_NOINLINE static void *alloc_waiting(disjoint_pool_t *pool, unsigned index) {
+    return alloc_locked(pool, shard_lock_own(pool), index);
+}
+
+void *disjoint_shard_alloc(disjoint_pool_t *pool, size_t size) {
+    unsigned index = disjoint_bucket_of(pool, size - 1);
+    uint32_t number = disjoint_thread;
+    disjoint_shard_t *shard = load_acquire(&pool->shard[number]);
+    if (unlikely(shard->number != number || !lock_try_acquire(&shard->lock))) {
+        return alloc_waiting(pool, index);
+    }
+    return alloc_locked(pool, shard, index);
+}
+
+/* ---- free ----------------------------------------------------------------------------------- */
 
 /* The owner of the slab, locked; NULL: nobody, so that none of its chunks can be taken. */
 UMF_INLINE disjoint_shard_t *shard_lock_owner(disjoint_slab_t *slab) {
@@ -432,11 +464,14 @@ UMF_NOINLINE static umf_result_t free_finish(disjoint_pool_t *pool, disjoint_sha
     return UMF_RESULT_SUCCESS;
 }
 
-umf_result_t disjoint_shard_free(disjoint_pool_t *pool, disjoint_slab_t *slab, const void *ptr) {
-    disjoint_shard_t *shard = shard_lock_owner(slab);
-    if (unlikely(shard == NULL)) {
-        return free_refused(pool, ptr);
-    }
+UMF_COLD static umf_result_t wake_and_succeed(umf_lock_t *lock) {
+    lock_release_slow(lock);
+    return UMF_RESULT_SUCCESS;
+}
+
+/* The owner is locked; it is released. */
+UMF_INLINE umf_result_t free_locked(disjoint_pool_t *pool, disjoint_shard_t *shard,
+                                    disjoint_slab_t *slab, const void *ptr) {
     size_t chunk = disjoint_chunk_of(slab, (uintptr_t)ptr - load_relaxed(&slab->base));
     bool simple = load_relaxed(&slab->used) > 2 && slab->listed && slab->span_unit != 0 &&
                   chunk < slab->chunks && load_relaxed(&shard->hot[slab->bucket]) == NULL;
@@ -446,11 +481,29 @@ umf_result_t disjoint_shard_free(disjoint_pool_t *pool, disjoint_slab_t *slab, c
     if (shard->list[slab->bucket] == slab) { // as slab_refresh() would; other listed ones have 0
         store_relaxed(&slab->hot_span, slab->low * slab->span_unit);
     }
-    lock_release(&shard->lock);
-    return UMF_RESULT_SUCCESS;
+    bool sleepers = atomic_exchange_explicit(&shard->lock.word, 0, memory_order_release) == 2;
+    return likely(!sleepers) ? UMF_RESULT_SUCCESS : wake_and_succeed(&shard->lock);
 }
 
-/* ---- trim, statistics -------------------------------------------------------------------------- */
+UMF_NOINLINE static umf_result_t free_waiting(disjoint_pool_t *pool, disjoint_slab_t *slab,
+                                              const void *ptr) {
+    disjoint_shard_t *shard = shard_lock_owner(slab);
+    return shard != NULL ? free_locked(pool, shard, slab, ptr) : free_refused(pool, ptr);
+}
+
+umf_result_t disjoint_shard_free(disjoint_pool_t *pool, disjoint_slab_t *slab, const void *ptr) {
+    disjoint_shard_t *shard = load_acquire(&slab->shard);
+    if (unlikely(shard == NULL || !lock_try_acquire(&shard->lock))) {
+        return free_waiting(pool, slab, ptr);
+    }
+    if (unlikely(load_relaxed(&slab->shard) != shard)) {
+        lock_release(&shard->lock);
+        return free_waiting(pool, slab, ptr);
+    }
+    return free_locked(pool, shard, slab, ptr);
+}
+
+/* ---- trim, statistics ----------------------------------------------------------------------- */
 
 /* True when the empty slab is left out for what is to be kept. */
 static bool trim_skips(size_t *keep, const disjoint_bucket_t *bucket) {
@@ -530,7 +583,7 @@ void disjoint_shard_sync(disjoint_pool_t *pool, unsigned index) {
     disjoint_slab_return(pool, out);
 }
 
-/* ---- life, fork -------------------------------------------------------------------------------- */
+/* ---- life, fork ----------------------------------------------------------------------------- */
 
 static void fork_each(disjoint_pool_t *pool, void (*act)(umf_lock_t *lock)) {
     act(&pool->lock);
@@ -545,13 +598,25 @@ static void fork_each(disjoint_pool_t *pool, void (*act)(umf_lock_t *lock)) {
     }
 }
 
-static void fork_lock(umf_lock_t *lock) { lock_acquire(lock); }
-static void fork_unlock(umf_lock_t *lock) { lock_release(lock); }
-static void fork_reset(umf_lock_t *lock) { lock_init(lock); }
+static void fork_lock(umf_lock_t *lock) {
+    lock_acquire(lock);
+}
+static void fork_unlock(umf_lock_t *lock) {
+    lock_release(lock);
+}
+static void fork_reset(umf_lock_t *lock) {
+    lock_init(lock);
+}
 
-static void fork_prepare_pool(void *pool) { fork_each(pool, fork_lock); }
-static void fork_parent_pool(void *pool) { fork_each(pool, fork_unlock); }
-static void fork_child_pool(void *pool) { fork_each(pool, fork_reset); }
+static void fork_prepare_pool(void *pool) {
+    fork_each(pool, fork_lock);
+}
+static void fork_parent_pool(void *pool) {
+    fork_each(pool, fork_unlock);
+}
+static void fork_child_pool(void *pool) {
+    fork_each(pool, fork_reset);
+}
 
 umf_result_t disjoint_shards_create(disjoint_pool_t *pool) {
     if (disjoint_thread == 0) {

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Slabs of a disjoint pool: the way from an address to its slab, and the traffic with the provider, which runs without any lock of
- * the pool.
+ * Slabs of a disjoint pool: the way from an address to its slab, and the traffic with the provider,
+ * which runs without any lock of the pool.
  *
- * From an address to its slab: a table by page number holds slabs that were asked for before. An entry may be outdated; what
- * counts is whether the address lies in the slab's memory, which the caller tests. On a miss the address map
- * tells: the slab's region points to the slab. Another pool may run on memory of this one, so regions around are tried too.
+ * From an address to its slab: a table by page number holds slabs that were asked for before. An
+ * entry may be outdated; what counts is whether the address lies in the slab's memory, which the
+ * caller tests. On a miss the address map tells: the slab's region points to the slab. Another pool
+ * may run on memory of this one, so regions around are tried too.
  */
 #include "core/base_alloc.h"
 #include "core/log.h"
 #include "pools/disjoint_inl.h"
 
-/* ---- from an address to its slab --------------------------------------------------------------- */
+/* ---- from an address to its slab ------------------------------------------------------------ */
 
 const disjoint_slab_t disjoint_slab_none; // zero: base 0, no offset may go to a hot slot
 
@@ -28,8 +29,9 @@ void disjoint_lookup_destroy(disjoint_pool_t *pool) {
     pool->lookup = NULL;
 }
 
-/* These two mark the regions of this module: pool_data is a slab, or the pool itself for a block straight from the provider. The
- * map asks them which descriptor lies over a slice: the region's own. */
+/* These two mark the regions of this module: pool_data is a slab, or the pool itself for a block
+ * straight from the provider. The map asks them which descriptor lies over a slice: the region's
+ * own. */
 static map_desc_t *slab_desc_at(map_region_t *region, uintptr_t addr) {
     (void)region, (void)addr;
     return NULL;
@@ -85,7 +87,7 @@ disjoint_slab_t *disjoint_slab_find_slow(disjoint_pool_t *pool, const void *ptr)
     return NULL;
 }
 
-/* ---- provider -------------------------------------------------------------------------------- */
+/* ---- provider ------------------------------------------------------------------------------- */
 
 /* Makes the region of the slab's memory lead to it. */
 static bool slab_attach(disjoint_pool_t *pool, disjoint_slab_t *slab, void *memory) {
@@ -133,7 +135,8 @@ static void desc_free(disjoint_bucket_t *bucket, disjoint_slab_t *slab) {
 static void bucket_note_max(disjoint_bucket_t *bucket) {
     size_t in_use = bucket->slabs - bucket->pooled;
     bucket->max_in_use = in_use > bucket->max_in_use ? in_use : bucket->max_in_use;
-    bucket->max_in_pool = bucket->pooled > bucket->max_in_pool ? bucket->pooled : bucket->max_in_pool;
+    bucket->max_in_pool =
+        bucket->pooled > bucket->max_in_pool ? bucket->pooled : bucket->max_in_pool;
 }
 
 /* Bucket lock held. */
@@ -250,8 +253,7 @@ umf_result_t disjoint_slab_return_all(disjoint_pool_t *pool) {
             disjoint_slab_t *slab = bucket->all;
             void *memory = (void *)load_relaxed(&slab->base);
             bucket->all = slab->all_next;
-            umf_result_t result =
-                umfMemoryProviderFree(pool->provider, memory, bucket->slab_bytes);
+            umf_result_t result = umfMemoryProviderFree(pool->provider, memory, bucket->slab_bytes);
             if (result != UMF_RESULT_SUCCESS) {
                 log_error("the provider did not take back a slab of %zu bytes at %p (result %d)",
                           bucket->slab_bytes, memory, (int)result);

@@ -2,8 +2,8 @@
 /*
  * Disjoint pool: parameters and operations. The model is explained in disjoint.h.
  *
- * Creation has two steps: `initialize` copies the settings, then the CTL node post_initialize builds the pool from them, so that
- * defaults which are written in between take effect.
+ * Creation has two steps: `initialize` copies the settings, then the CTL node post_initialize
+ * builds the pool from them, so that defaults which are written in between take effect.
  */
 #include <umf/pools/pool_disjoint.h>
 
@@ -28,7 +28,7 @@ struct umf_disjoint_pool_params_t {
 
 UMF_TLS umf_result_t disjoint_last_error;
 
-/* ---- parameters -------------------------------------------------------------------------------- */
+/* ---- parameters ----------------------------------------------------------------------------- */
 
 static void settings_fill(disjoint_settings_t *settings) {
     *settings = (disjoint_settings_t){
@@ -60,8 +60,8 @@ UMF_EXPORT umf_result_t umfDisjointPoolParamsDestroy(umf_disjoint_pool_params_ha
     return UMF_RESULT_SUCCESS;
 }
 
-UMF_EXPORT umf_result_t umfDisjointPoolParamsSetSlabMinSize(
-    umf_disjoint_pool_params_handle_t hParams, size_t slabMinSize) {
+UMF_EXPORT umf_result_t
+umfDisjointPoolParamsSetSlabMinSize(umf_disjoint_pool_params_handle_t hParams, size_t slabMinSize) {
     if (hParams == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
@@ -78,8 +78,8 @@ UMF_EXPORT umf_result_t umfDisjointPoolParamsSetMaxPoolableSize(
     return UMF_RESULT_SUCCESS;
 }
 
-UMF_EXPORT umf_result_t
-umfDisjointPoolParamsSetCapacity(umf_disjoint_pool_params_handle_t hParams, size_t maxCapacity) {
+UMF_EXPORT umf_result_t umfDisjointPoolParamsSetCapacity(umf_disjoint_pool_params_handle_t hParams,
+                                                         size_t maxCapacity) {
     if (hParams == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
@@ -109,9 +109,9 @@ UMF_EXPORT umf_result_t umfDisjointPoolParamsSetTrace(umf_disjoint_pool_params_h
     return UMF_RESULT_SUCCESS;
 }
 
-UMF_EXPORT umf_result_t umfDisjointPoolParamsSetSharedLimits(
-    umf_disjoint_pool_params_handle_t hParams,
-    umf_disjoint_pool_shared_limits_handle_t hSharedLimits) {
+UMF_EXPORT umf_result_t
+umfDisjointPoolParamsSetSharedLimits(umf_disjoint_pool_params_handle_t hParams,
+                                     umf_disjoint_pool_shared_limits_handle_t hSharedLimits) {
     if (hParams == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
@@ -132,7 +132,7 @@ UMF_EXPORT umf_result_t umfDisjointPoolParamsSetName(umf_disjoint_pool_params_ha
     return UMF_RESULT_SUCCESS;
 }
 
-/* ---- creation ---------------------------------------------------------------------------------- */
+/* ---- creation ------------------------------------------------------------------------------- */
 
 static size_t provider_cache_line(umf_memory_provider_handle_t provider) {
     size_t size = 0;
@@ -227,7 +227,7 @@ umf_result_t disjoint_post_initialize(disjoint_pool_t *pool) {
     return UMF_RESULT_SUCCESS;
 }
 
-/* ---- allocation -------------------------------------------------------------------------------- */
+/* ---- allocation ----------------------------------------------------------------------------- */
 
 UMF_COLD static void *fail(umf_result_t result) {
     disjoint_last_error = result;
@@ -265,8 +265,8 @@ UMF_NOINLINE static void *malloc_special(disjoint_pool_t *pool, size_t size) {
     if (size == 0) {
         return NULL;
     }
-    void *ptr = size > pool->poolable_max ? alloc_direct(pool, size, 0)
-                                          : disjoint_shard_alloc(pool, size);
+    void *ptr =
+        size > pool->poolable_max ? alloc_direct(pool, size, 0) : disjoint_shard_alloc(pool, size);
     trace_call(pool, "malloc", size, ptr);
     return ptr;
 }
@@ -322,8 +322,9 @@ static umf_result_t op_free(void *priv, void *ptr) {
     // acquire: pairs with the release that put the slab into the table
     disjoint_slab_t *slab = load_acquire(disjoint_lookup_entry(pool, ptr));
     uintptr_t offset = (uintptr_t)ptr - load_relaxed(&slab->base);
-    // No chunk of another slab passes: the span is never longer than the slab, and base and span both are, or were, those of
-    // this descriptor. Pointers into the middle of a chunk (aligned allocations) do not pass either.
+    // No chunk of another slab passes: the span is never longer than the slab, and base and span
+    // both are, or were, those of this descriptor. Pointers into the middle of a chunk (aligned
+    // allocations) do not pass either.
     if (likely(offset < load_relaxed(&slab->hot_span) &&
                disjoint_is_multiple(offset, slab->magic))) {
         _Atomic(void *) *hot = load_relaxed(&slab->hot);
@@ -388,7 +389,7 @@ static void *op_realloc(void *priv, void *ptr, size_t size) {
     return fail(UMF_RESULT_ERROR_NOT_SUPPORTED); // it would have to copy
 }
 
-/* ---- queries ----------------------------------------------------------------------------------- */
+/* ---- queries -------------------------------------------------------------------------------- */
 
 static umf_result_t op_malloc_usable_size(void *priv, const void *ptr, size_t *size) {
     disjoint_pool_t *pool = priv;
@@ -451,4 +452,6 @@ static const umf_memory_pool_ops_t disjoint_ops = {
     .ext_trim_memory = op_trim_memory,
 };
 
-UMF_EXPORT const umf_memory_pool_ops_t *umfDisjointPoolOps(void) { return &disjoint_ops; }
+UMF_EXPORT const umf_memory_pool_ops_t *umfDisjointPoolOps(void) {
+    return &disjoint_ops;
+}

@@ -8,8 +8,7 @@
 
 #include "core/pool.h"
 
-/* ---- a provider whose memory nobody can touch --------------------------------------------------
- */
+/* ---- a provider whose memory nobody can touch ----------------------------------------------- */
 
 static umf_result_t none_initialize(const void *params, void **priv) {
     *priv = (void *)(uintptr_t)params;
@@ -97,8 +96,7 @@ const umf_memory_provider_ops_t none_ops = {
     .get_cache_line_size = none_cache_line,
 };
 
-/* ---- fixture -----------------------------------------------------------------------------------
- */
+/* ---- fixture -------------------------------------------------------------------------------- */
 
 none_provider_t none;
 test_provider_t counted;

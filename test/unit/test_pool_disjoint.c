@@ -9,8 +9,7 @@
 #include "core/state.h"
 #include "test/unit/disjoint_for_test.h"
 
-/* ---- parameters --------------------------------------------------------------------------------
- */
+/* ---- parameters ----------------------------------------------------------------------------- */
 
 Test(disjoint, parameters_are_checked) {
     umf_disjoint_pool_params_handle_t params = NULL;
@@ -87,8 +86,7 @@ Test(disjoint, smallest_bucket_is_a_cache_line_of_the_provider) {
     cr_assert_eq(umfMemoryProviderDestroy(provider), OK);
 }
 
-/* ---- buckets -----------------------------------------------------------------------------------
- */
+/* ---- buckets -------------------------------------------------------------------------------- */
 
 Test(disjoint, bucket_sizes_are_steps_of_two_and_three_halves) {
     for (size_t min = 1; min <= 2 * GIB; min *= 2) {
@@ -140,8 +138,7 @@ Test(disjoint, every_request_gets_the_smallest_bucket_that_holds_it) {
     }
 }
 
-/* ---- slabs -------------------------------------------------------------------------------------
- */
+/* ---- slabs ---------------------------------------------------------------------------------- */
 
 Test(disjoint, memory_is_never_touched) {
     set_up(&(setup_t){.trace = 0}); // every access would be a fault
@@ -405,8 +402,7 @@ Test(disjoint, single_chunk_slabs_are_counted_exactly) {
     }
 }
 
-/* ---- shared limits -----------------------------------------------------------------------------
- */
+/* ---- shared limits -------------------------------------------------------------------------- */
 
 Test(disjoint, pools_share_a_limit) {
     umf_disjoint_pool_shared_limits_handle_t limits;
@@ -454,8 +450,7 @@ Test(disjoint, pools_share_a_limit) {
     tear_down();
 }
 
-/* ---- trim --------------------------------------------------------------------------------------
- */
+/* ---- trim ----------------------------------------------------------------------------------- */
 
 Test(disjoint, trim_keeps_whole_slabs) {
     for (int trace = 0; trace <= 1; trace++) {
@@ -536,8 +531,7 @@ Test(disjoint, a_slab_that_the_provider_does_not_take_is_kept) {
     cr_assert_eq(umfPoolDestroy(pool), OK);
 }
 
-/* ---- errors ------------------------------------------------------------------------------------
- */
+/* ---- errors --------------------------------------------------------------------------------- */
 
 Test(disjoint, last_error_is_of_the_last_failure) {
     provider = test_provider_create(&counted);

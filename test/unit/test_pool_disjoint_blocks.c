@@ -14,8 +14,7 @@
 
 #include "test/unit/disjoint_for_test.h"
 
-/* ---- aligned blocks ----------------------------------------------------------------------------
- */
+/* ---- aligned blocks ------------------------------------------------------------------------- */
 
 Test(disjoint, over_aligned_blocks_belong_to_their_slab) {
     // 200 KiB on 256 KiB: the pointer lies far behind the first slab_min_size bytes of its slab
@@ -142,8 +141,7 @@ Test(disjoint, slabs_larger_than_four_gib) {
     tear_down();
 }
 
-/* ---- without tracking, nested, exhausted -------------------------------------------------------
- */
+/* ---- without tracking, nested, exhausted ---------------------------------------------------- */
 
 Test(disjoint, everything_can_be_freed_without_tracking) {
     set_up(&(setup_t){.flags = UMF_POOL_CREATE_FLAG_DISABLE_TRACKING});
@@ -235,8 +233,7 @@ Test(disjoint, freed_chunks_serve_an_exhausted_provider) {
     cr_assert_eq(umfMemoryProviderDestroy(provider), OK);
 }
 
-/* ---- threads -----------------------------------------------------------------------------------
- */
+/* ---- threads -------------------------------------------------------------------------------- */
 
 enum { THREADS = 4, SLOTS = 512, STEPS = 60000 };
 static _Atomic(char *) slot[SLOTS];

@@ -8,8 +8,7 @@
 #include "core/pool.h"
 #include "test/unit/disjoint_for_test.h"
 
-/* ---- CTL ---------------------------------------------------------------------------------------
- */
+/* ---- CTL ------------------------------------------------------------------------------------ */
 
 Test(disjoint, counters_follow_what_happens) {
     set_up(&(setup_t){.trace = 3});

@@ -216,9 +216,8 @@ static void check_calloc(umf_memory_pool_handle_t pool) {
             for (int i = 0; i < 4; i++) {
                 ptr[i] = umfPoolCalloc(pool, sizes[s] / 4 + (sizes[s] % 4 != 0), 4);
                 cr_assert_not_null(ptr[i]);
-                for (size_t k = 0; k < sizes[s]; k++) {
-                    cr_assert_eq(ptr[i][k], 0, "byte %zu of %zu", k, sizes[s]);
-                }
+                bool zero = sizes[s] == 0 || (ptr[i][0] == 0 && memcmp(ptr[i], ptr[i] + 1, sizes[s] - 1) == 0);
+                cr_assert(zero, "%zu bytes", sizes[s]);
                 memset(ptr[i], 0xee, sizes[s]);
             }
             for (int i = 0; i < 4; i++) {
@@ -237,7 +236,7 @@ static void check_realloc(umf_memory_pool_handle_t pool) {
                                    16 * MIB,  17 * MIB,  18 * MIB,  40 * MIB,  70 * MIB};
     for (size_t from = 0; from < ARRAY_LENGTH(sizes); from++) {
         for (size_t to = 0; to < ARRAY_LENGTH(sizes); to++) {
-            if (sizes[from] + sizes[to] > 60 * MIB && (from + to) % 3 != 0) {
+            if (sizes[from] + sizes[to] > 30 * MIB && (from + to) % 4 != 0) {
                 continue; // for the time it takes
             }
             uint8_t *ptr = umfPoolMalloc(pool, sizes[from]);
