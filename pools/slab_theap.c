@@ -302,30 +302,43 @@ static slab_theap_t *parked_pop(slab_pool_t *pool) {
     slab_theap_t *theap = pool->parked;
     if (theap != NULL) {
         pool->parked = theap->next_parked;
+        if (pool->parked == NULL) {
+            pool->parked_last = NULL;
+        }
         theap->parked = false;
     }
     lock_release(&pool->lock);
     return theap;
 }
 
-static void parked_push(slab_pool_t *pool, slab_theap_t *theap) {
-    lock_acquire(&pool->lock);
+/* Lock held (or the only thread of a forked child). */
+static void parked_link_first(slab_pool_t *pool, slab_theap_t *theap) {
     theap->next_parked = pool->parked;
     theap->parked = true;
+    if (pool->parked == NULL) {
+        pool->parked_last = theap;
+    }
     pool->parked = theap;
+}
+
+/* The next thread gets the heap parked last: its memory is in the cache. */
+static void parked_push(slab_pool_t *pool, slab_theap_t *theap) {
+    lock_acquire(&pool->lock);
+    parked_link_first(pool, theap);
     lock_release(&pool->lock);
 }
 
 /* Appends to the end: sweeps go round. */
 static void parked_push_last(slab_pool_t *pool, slab_theap_t *theap) {
     lock_acquire(&pool->lock);
-    slab_theap_t **link = &pool->parked;
-    while (*link != NULL) {
-        link = &(*link)->next_parked;
+    if (pool->parked == NULL) {
+        parked_link_first(pool, theap);
+    } else {
+        theap->next_parked = NULL;
+        theap->parked = true;
+        pool->parked_last->next_parked = theap;
+        pool->parked_last = theap;
     }
-    theap->next_parked = NULL;
-    theap->parked = true;
-    *link = theap;
     lock_release(&pool->lock);
 }
 
@@ -370,7 +383,13 @@ static slab_t *theap_adopt(slab_theap_t *theap, unsigned cls) {
 void slab_theap_sweep_parked(slab_pool_t *pool, bool all) {
     lock_acquire(&pool->lock);
     uint32_t count = pool->theap_count;
+    uint32_t now = slab_now_ms();
+    bool due = all || now - pool->swept_at >= PARKED_OLD_MS;
+    pool->swept_at = due ? now : pool->swept_at;
     lock_release(&pool->lock);
+    if (!due) {
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
         slab_theap_t *theap = parked_pop(pool);
         if (theap == NULL) {
@@ -744,9 +763,7 @@ void slab_theap_fork_child(slab_pool_t *pool) {
     }
     for (slab_theap_t *theap = pool->theaps; theap != NULL; theap = theap->next_of_pool) {
         if (theap != own && !theap->parked && !theap->shared) {
-            theap->next_parked = pool->parked;
-            theap->parked = true;
-            pool->parked = theap;
+            parked_link_first(pool, theap);
         }
     }
 }

@@ -189,7 +189,9 @@ typedef struct slab_pool {
     slab_chunk_t *chunks;
     size_t next_chunk_bytes;
     slab_t *free_slabs; /* descriptors */
-    slab_theap_t *theaps, *parked;
+    slab_theap_t *theaps;
+    slab_theap_t *parked, *parked_last; /* first to be taken over, last */
+    uint32_t swept_at;                  /* ms; when the parked heaps were looked through */
     uint32_t theap_count;
     uint32_t purge_at; /* ms; next purge tick */
     bool purge_pending;
