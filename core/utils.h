@@ -19,6 +19,16 @@
 #define UMF_EXPORT __attribute__((visibility("default")))
 #define UMF_NOINLINE __attribute__((noinline))
 #define UMF_COLD __attribute__((noinline, cold))
+/* For a function with a `RACY:` comment: it reads what others may write meanwhile, and any answer
+ * will do. */
+#define UMF_RACY __attribute__((no_sanitize("thread")))
+#if defined(__SANITIZE_THREAD__)
+#define UMF_UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UMF_UNDER_TSAN 1
+#endif
+#endif
 #define UMF_INLINE static inline __attribute__((always_inline))
 /* Initial-exec: no __tls_get_addr call, so a first touch in a new thread never allocates. */
 #define UMF_TLS _Thread_local __attribute__((tls_model("initial-exec")))

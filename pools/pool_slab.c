@@ -15,7 +15,7 @@ struct umf_slab_pool_params_t {
     char name[SLAB_NAME_MAX + 1];
 };
 
-/* Outcome of the thread's last allocation; per thread, as the interface defines it. */
+/* Why the latest failed allocation of this thread failed; a success does not reset it. */
 static UMF_TLS umf_result_t slab_last_error;
 
 static void params_fill(struct umf_slab_pool_params_t *params) {
@@ -182,7 +182,7 @@ static umf_result_t op_free(void *pool, void *ptr) {
     slab_theap_t *theap = slab_theap_cached(pool);
     uint64_t index;
     if (unlikely(theap == NULL || load_relaxed(&slab->head.owner) != (uintptr_t)theap ||
-                 !slab_index_of(slab, ptr, &index) || index >= slab->made)) {
+                 !slab_index_of(slab, ptr, &index) || index >= load_relaxed(&slab->made))) {
         return op_free_slow(pool, ptr);
     }
     return likely(!slab_put(slab, ptr)) ? UMF_RESULT_SUCCESS : op_free_event(theap, slab);

@@ -62,9 +62,9 @@ slab_check_t slab_check_block(const slab_t *slab, const void *ptr) {
                                             : SLAB_BLOCK_OK;
     }
     uint64_t index;
-    return !slab_index_of(slab, ptr, &index) ? SLAB_BLOCK_INTERIOR
-           : index < slab->made              ? SLAB_BLOCK_OK
-                                             : SLAB_BLOCK_UNMADE;
+    return !slab_index_of(slab, ptr, &index)   ? SLAB_BLOCK_INTERIOR
+           : index < load_relaxed(&slab->made) ? SLAB_BLOCK_OK
+                                               : SLAB_BLOCK_UNMADE;
 }
 
 /* ---- freeing
@@ -185,7 +185,10 @@ void *slab_pool_realloc(slab_pool_t *pool, void *ptr, size_t size) {
             return same;
         }
     }
-    void *moved = slab_pool_alloc(pool, size);
+    void *moved = slab_pool_alloc(pool, slab_growth(old_bytes, size));
+    if (moved == NULL) {
+        moved = slab_pool_alloc(pool, size);
+    }
     if (moved == NULL) {
         return size <= old_bytes ? ptr : NULL; // a shrink never fails
     }
@@ -216,6 +219,7 @@ static void pool_fork_child(void *arg) {
     lock_init(&pool->lock);
     lock_init(&pool->shared_lock);
     store_relaxed(&pool->exiting, 0);
+    pool->purging = 0; // that of another thread
     slab_theap_fork_child(pool);
 }
 
@@ -315,6 +319,10 @@ void slab_pool_trim(slab_pool_t *pool, size_t keep) {
     slab_theap_flush(pool->shared);
     lock_release(&pool->shared_lock);
     slab_theap_sweep_parked(pool, true);
+    if (theap != NULL) {
+        slab_theap_flush(
+            theap); // again: mail that parked heaps had for slabs that are this thread's by now
+    }
     slab_chunk_purge(pool, true, keep);
 }
 
@@ -322,7 +330,7 @@ void slab_pool_trim(slab_pool_t *pool, size_t keep) {
  * ----------------------------------------------------------------------------------------------------
  */
 
-void slab_pool_stats(slab_pool_t *pool, slab_stats_t *stats) {
+UMF_RACY void slab_pool_stats(slab_pool_t *pool, slab_stats_t *stats) {
     *stats = (slab_stats_t){0};
     lock_acquire(&pool->lock);
     stats->reserved_bytes = pool->reserved_bytes;
@@ -351,7 +359,7 @@ void slab_pool_stats(slab_pool_t *pool, slab_stats_t *stats) {
             // RACY: the counts belong to the slab's thread; a torn pair is off by the frees of a
             // moment.
             uint32_t used = slab->used - (slab->needed_set - slab->needed);
-            if (used <= slab->made) {
+            if (used <= load_relaxed(&slab->made)) {
                 stats->blocks += used;
                 stats->block_bytes += used * slab->block_bytes;
             }

@@ -532,11 +532,13 @@ void slab_chunk_purge(slab_pool_t *pool, bool force, size_t keep) {
     bool more = true;
     slab_large_drop_cache(pool, force);
     lock_acquire(&pool->lock);
-    if (!force &&
-        (pool->keep_all || !pool->purge_pending || (int32_t)(slab_now_ms() - pool->purge_at) < 0)) {
-        lock_release(&pool->lock); // another thread was first
+    if (!force && (pool->keep_all || !pool->purge_pending || pool->purging > 0 ||
+                   (int32_t)(slab_now_ms() - pool->purge_at) < 0)) {
+        lock_release(&pool->lock); // another thread was first, or this one is at it: a swept heap
+                                   // gives slabs back
         return;
     }
+    pool->purging++;
     pool->purge_at = slab_now_ms() + pool->purge_delay_ms; // others stay away meanwhile
     lock_release(&pool->lock);
     slab_theap_sweep_parked(pool, force);
@@ -581,6 +583,7 @@ void slab_chunk_purge(slab_pool_t *pool, bool force, size_t keep) {
         }
     }
     pool->purge_pending = pending;
+    pool->purging--;
     lock_release(&pool->lock);
     while (gone != NULL) {
         slab_chunk_t *next = gone->next;

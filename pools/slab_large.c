@@ -81,9 +81,14 @@ static void reserved_count(slab_pool_t *pool, ptrdiff_t bytes) {
 /* ---- cache of freed huge blocks
  * ------------------------------------------------------------------------------- */
 
+/* RACY: at worst a block is not reused, or stays until the next tick. */
+UMF_RACY static bool cache_empty(const slab_pool_t *pool) {
+    return pool->cache_bytes == 0;
+}
+
 static slab_t *cache_take(slab_pool_t *pool, size_t bytes, size_t alignment) {
     slab_t *found = NULL;
-    if (pool->cache_bytes == 0) { // RACY: at worst a block is not reused
+    if (cache_empty(pool)) {
         return NULL;
     }
     lock_acquire(&pool->lock);
@@ -139,7 +144,7 @@ static umf_result_t huge_delete(slab_pool_t *pool, slab_t *slab) {
 }
 
 void slab_large_drop_cache(slab_pool_t *pool, bool all) {
-    for (unsigned i = 0; i < SLAB_CACHE_ENTRIES && pool->cache_bytes != 0; i++) {
+    for (unsigned i = 0; i < SLAB_CACHE_ENTRIES && !cache_empty(pool); i++) {
         slab_t *slab = NULL;
         lock_acquire(&pool->lock);
         slab_cached_t *entry = &pool->cache[i];
@@ -281,7 +286,8 @@ void *slab_large_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool *z
     bool ignored;
     zero = zero != NULL ? zero : &ignored;
     void *ptr = large_try(pool, size, alignment, zero);
-    if (unlikely(ptr == NULL)) { // what idle slabs and heaps hold may stand in the way
+    // What idle slabs and heaps hold may stand in the way, unless it could not be enough.
+    if (unlikely(ptr == NULL) && size <= pool->reserved_bytes) {
         slab_pool_trim(pool, 0);
         ptr = large_try(pool, size, alignment, zero);
     }

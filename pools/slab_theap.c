@@ -8,11 +8,11 @@
  * whole free list: malloc then works without looking at the slab.
  *
  * A thread's heaps are found through one thread-local pointer to its record: a small cache by pool
- * id, then a table. When the thread ends, a pthread key destructor (which puts itself off to the
- * last round, since other destructors may still allocate) parks its heaps in their pools; the next
+ * id, then a table. When the thread ends, a pthread key destructor (which puts itself off for one
+ * round, since other destructors may still allocate) parks its heaps in their pools; the next
  * thread of the pool takes a parked heap over as it is, ready lists and all. Threads that need
- * slabs take them from parked heaps, and empty those that have waited for a while. After that the
- * thread allocates through the pool's shared heap.
+ * slabs take them from parked heaps, and empty those that have waited for a while. What the thread
+ * allocates after that comes from the pool's shared heap.
  *
  * Fork: a child has one thread. Heaps of the others may have been caught anywhere, on pages that
  * were copied at different times; nothing in them is trusted. Their live blocks stay valid, and
@@ -52,7 +52,7 @@ UMF_TLS slab_theap_t *slab_process_theap = (slab_theap_t *)&slab_theap_none;
 static void slab_settle(slab_t *slab) {
     slab->used -= slab->needed_set - slab->needed;
     slab->needed_set = slab->needed;
-    if (unlikely(slab->used > slab->made)) {
+    if (unlikely(slab->used > load_relaxed(&slab->made))) {
         umf_panic("free(): double free in the %zu-byte blocks at %p", slab->block_bytes,
                   (void *)slab->base);
     }
@@ -137,7 +137,7 @@ static slab_t *slab_new(slab_theap_t *theap, unsigned cls) {
     slab->capacity = slices == info->slices
                          ? info->capacity
                          : (uint16_t)(((size_t)slices << MAP_SLICE_SHIFT) / info->block_bytes);
-    slab->made = 0;
+    store_relaxed(&slab->made, 0);
     slab->used = 0;
     slab->free = NULL;
     slab_set_needed(slab, 0);
@@ -149,23 +149,23 @@ static slab_t *slab_new(slab_theap_t *theap, unsigned cls) {
 
 /* Makes some new blocks; only called with an empty free list. True when there was room. */
 static bool slab_extend(slab_t *slab) {
-    uint32_t room = (uint32_t)slab->capacity - slab->made;
+    uint32_t room = (uint32_t)slab->capacity - load_relaxed(&slab->made);
     if (room == 0) {
         return false;
     }
-    size_t bytes = slab->made * slab->block_bytes / 4;
+    size_t bytes = load_relaxed(&slab->made) * slab->block_bytes / 4;
     bytes = bytes < EXTEND_MIN_BYTES   ? EXTEND_MIN_BYTES
             : bytes > EXTEND_MAX_BYTES ? EXTEND_MAX_BYTES
                                        : bytes;
     uint32_t count = (uint32_t)(bytes / slab->block_bytes);
     count = count < 1 ? 1 : count > room ? room : count;
-    char *block = (char *)slab->base + slab->made * slab->block_bytes;
+    char *block = (char *)slab->base + load_relaxed(&slab->made) * slab->block_bytes;
     slab->free = (slab_block_t *)block;
     for (uint32_t i = 1; i < count; i++, block += slab->block_bytes) {
         ((slab_block_t *)block)->next = (slab_block_t *)(block + slab->block_bytes);
     }
     ((slab_block_t *)block)->next = NULL;
-    slab->made = (uint16_t)(slab->made + count);
+    store_relaxed(&slab->made, (uint16_t)(load_relaxed(&slab->made) + count));
     return true;
 }
 
@@ -188,7 +188,7 @@ static void slab_place(slab_theap_t *theap, slab_t *slab) {
     }
     if (slab->used == 0) {
         slab_retire(theap, slab);
-    } else if (slab->free != NULL || slab->made < slab->capacity) {
+    } else if (slab->free != NULL || load_relaxed(&slab->made) < slab->capacity) {
         slab_set_needed(slab, slab->used);
         available_push(theap, slab);
     } else {
@@ -293,9 +293,14 @@ void slab_theap_flush(slab_theap_t *theap) {
     }
 }
 
+/* RACY: a heap parked this moment is found next time. */
+UMF_RACY static bool parked_none(const slab_pool_t *pool) {
+    return pool->parked == NULL;
+}
+
 /* Takes a parked heap out of the pool's list: the caller holds it then. */
 static slab_theap_t *parked_pop(slab_pool_t *pool) {
-    if (pool->parked == NULL) { // RACY: a heap parked this moment is found next time
+    if (parked_none(pool)) {
         return NULL;
     }
     lock_acquire(&pool->lock);
@@ -489,7 +494,7 @@ void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
     }
     slab_block_t *block = slab->free;
     slab->free = NULL;
-    slab->used = slab->made;
+    slab->used = load_relaxed(&slab->made);
     slab_set_needed(slab, cls < SLAB_MEDIUM_CLASS || theap->heat[cls] >= HEAT_KEEP
                               ? SLAB_NEEDED_NEVER
                               : slab->used);
@@ -531,6 +536,11 @@ static pthread_key_t exit_key;
 static _Atomic(int) exit_key_state; // 0 none, 1 being made, 2 ready, 3 there is none
 
 static void thread_exit(void *arg);
+
+/* The call of the key's destructor that parks a thread's heaps. Not the first: destructors of other
+ * keys may still allocate after it. And no later than that, since a thread may use a pool for the
+ * first time in a late round of destructors. */
+enum { EXIT_ROUNDS = 2 };
 
 static bool exit_key_ready(void) {
     int state = load_acquire(&exit_key_state);
@@ -672,9 +682,7 @@ UMF_COLD slab_theap_t *slab_theap_get_slow(slab_pool_t *pool) {
 /* Destructor of the thread key. */
 static void thread_exit(void *arg) {
     slab_thread_t *record = arg;
-    // Destructors of other keys may still allocate; this one waits for the last round.
-    if (++record->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS &&
-        pthread_setspecific(exit_key, record) == 0) {
+    if (++record->exit_rounds < EXIT_ROUNDS && pthread_setspecific(exit_key, record) == 0) {
         return;
     }
     slab_process_theap = (slab_theap_t *)&slab_theap_none;
@@ -726,7 +734,7 @@ void slab_theap_fork_prepare(slab_pool_t *pool) {
 /* Whatever the heap's thread was doing: the slab's blocks count as used, except those freed from
  * now on. */
 static void slab_distrust(slab_t *slab) {
-    slab->made = slab->capacity;
+    store_relaxed(&slab->made, slab->capacity);
     slab->used = slab->capacity;
     slab->free = NULL;
     slab->state = SLAB_FULL;

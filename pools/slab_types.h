@@ -58,10 +58,11 @@ typedef struct slab {
     _Atomic(uint64_t) remote; /* freed by others; see slab_remote.c */
     uint32_t used;            /* owner thread only, as the next five */
     uint32_t needed_set;
-    uint16_t made, capacity; /* blocks */
-    uint8_t cls;             /* size class, or SLAB_CLASS_NONE */
-    uint8_t state;           /* slab_state_t */
-    bool fresh;              /* blocks not yet made read as zero */
+    _Atomic(uint16_t) made; /* blocks; written by the owner thread, read by frees of others */
+    uint16_t capacity;      /* blocks */
+    uint8_t cls;            /* size class, or SLAB_CLASS_NONE */
+    uint8_t state;          /* slab_state_t */
+    bool fresh;             /* blocks not yet made read as zero */
 
     uintptr_t base;           /* first block; slice-aligned */
     size_t block_bytes;       /* of large and huge blocks: usable bytes */
@@ -195,6 +196,7 @@ typedef struct slab_pool {
     uint32_t theap_count;
     uint32_t purge_at; /* ms; next purge tick */
     bool purge_pending;
+    uint32_t purging; /* purges under way: ticks that fall due meanwhile wait for the next */
     slab_cached_t cache[SLAB_CACHE_ENTRIES];
     size_t cache_bytes;
     slab_t *huge;                         /* live ones, linked by next and prev */

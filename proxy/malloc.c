@@ -196,7 +196,7 @@ UMF_NOINLINE static void free_slow(void *ptr, slab_t *slab) {
     uint64_t index;
     if (likely(slab->head.kind == MAP_KIND_SLAB && slab->cls != SLAB_CLASS_NONE &&
                slab->pool == theap->pool && slab_index_of(slab, ptr, &index) &&
-               index < slab->made)) {
+               index < load_relaxed(&slab->made))) {
         slab_remote_free(theap, slab, ptr);
     } else {
         free_slower(ptr);
@@ -283,7 +283,7 @@ void *proxy_realloc(void *ptr, size_t size) {
         if (size <= old_bytes && size > old_bytes / 2) {
             return ptr;
         }
-        void *block = slab_take(theap, size);
+        void *block = slab_take(theap, slab_growth(old_bytes, size));
         if (likely(block != NULL)) {
             memcpy(block, ptr, old_bytes < size ? old_bytes : size);
             if (unlikely(slab_put(slab, ptr))) {
