@@ -318,7 +318,8 @@ void *proxy_aligned(size_t alignment, size_t size) {
             : umfPoolAlignedMalloc(process_state.pool, size != 0 ? size : 1, alignment));
 }
 
-size_t proxy_usable_size(const void *ptr) {
+/* Whatever is not a block of this thread's slabs. */
+UMF_NOINLINE static size_t usable_size_slow(const void *ptr) {
     if (ptr == NULL) {
         return 0;
     }
@@ -343,6 +344,17 @@ size_t proxy_usable_size(const void *ptr) {
     }
     badfree_report("malloc_usable_size", ptr, badfree_classify(ptr));
     return 0;
+}
+
+/* Some programs (redis) ask at every malloc and free. */
+size_t proxy_usable_size(const void *ptr) {
+    if (likely((uintptr_t)ptr >> MAP_ADDRESS_BITS == 0)) {
+        const slab_t *slab = (const slab_t *)map_word(ptr);
+        if (likely(load_relaxed(&slab->head.owner) == (uintptr_t)slab_process_theap)) {
+            return slab_usable(slab);
+        }
+    }
+    return usable_size_slow(ptr);
 }
 
 bool proxy_trim(size_t keep) {
