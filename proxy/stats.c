@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "proxy/stats.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,10 +77,17 @@ void stats_print(int fd) {
     }
 }
 
+/* A descriptor of our own: many programs (all of coreutils) close standard error in an exit handler
+ * that runs before ours. */
+static int exit_fd = STDERR_FILENO;
+
 static void print_at_exit(void) {
-    stats_print(STDERR_FILENO);
+    stats_print(exit_fd);
 }
 
 void stats_print_at_exit(void) {
+    enum { EXIT_FD_MIN = 900 }; // out of the way of programs that count on low numbers
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, EXIT_FD_MIN);
+    exit_fd = fd >= 0 ? fd : STDERR_FILENO;
     atexit(print_at_exit);
 }
