@@ -38,6 +38,8 @@ void fork_unregister(fork_node_t *node) {
 void fork_prepare(void) {
     lock_acquire(&umf_core_state.init_lock);
     lock_acquire(&umf_core_state.pools.lock);
+    lock_acquire(&umf_core_state.providers.lock);
+    lock_acquire(&umf_core_state.ctl.lock);
     lock_acquire(&umf_core_state.fork.lock);
     for (fork_node_t *node = umf_core_state.fork.nodes; node != NULL; node = node->next) {
         if (node->prepare != NULL) {
@@ -74,6 +76,8 @@ void fork_parent(void) {
     }
     fork_walk_back(umf_core_state.fork.nodes, false);
     lock_release(&umf_core_state.fork.lock);
+    lock_release(&umf_core_state.ctl.lock);
+    lock_release(&umf_core_state.providers.lock);
     lock_release(&umf_core_state.pools.lock);
     lock_release(&umf_core_state.init_lock);
 }
@@ -84,7 +88,11 @@ void fork_child(void) {
     lock_init(&umf_core_state.log.lock);
     lock_init(&umf_core_state.base.lock);
     lock_init(&umf_core_state.map.lock);
+    registry_fork_child(&umf_core_state.pools);
+    registry_fork_child(&umf_core_state.providers);
     lock_init(&umf_core_state.pools.lock);
+    lock_init(&umf_core_state.providers.lock);
+    lock_init(&umf_core_state.ctl.lock);
     lock_init(&umf_core_state.init_lock); // the nodes below may look providers up
     for (unsigned i = 0; i < CORE_SLOTS; i++) {
         lock_init(&umf_core_state.slots[i].lock);

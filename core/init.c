@@ -11,6 +11,7 @@
 
 #include <umf.h>
 
+#include "core/ctl.h"
 #include "core/fork.h"
 #include "core/log.h"
 #include "core/state.h"
@@ -37,6 +38,7 @@ UMF_EXPORT umf_result_t umfInit(void) {
         // not under the lock: opening a log file may call malloc, which the proxy answers with this
         // core
         log_init_from_environment();
+        ctl_config_load();
     }
     return UMF_RESULT_SUCCESS;
 }
@@ -46,11 +48,16 @@ UMF_EXPORT umf_result_t umfTearDown(void) {
         return UMF_RESULT_SUCCESS; // there was no reference to take
     }
     lock_acquire(&umf_core_state.init_lock);
-    if (umf_core_state.init_count > 0 && --umf_core_state.init_count == 0 &&
-        !umf_core_state.keep_alive) {
+    bool last = umf_core_state.init_count > 0 && --umf_core_state.init_count == 0 &&
+                !umf_core_state.keep_alive;
+    if (last) {
         store_release(&umf_core_state.ready, false);
     }
     lock_release(&umf_core_state.init_lock);
+    if (last) {
+        ctl_defaults_drop();
+        store_relaxed(&umf_core_state.ctl.configured, false); // the next umfInit reads UMF_CONF
+    }
     return UMF_RESULT_SUCCESS;
 }
 
@@ -66,6 +73,7 @@ __attribute__((constructor(101))) static void core_load(void) {
         // Again: a first umfInit from within the dynamic loader came before there was an
         // environment, and a second library on the same core has caches of its own to fill.
         log_init_from_environment();
+        ctl_config_load();
     }
 }
 

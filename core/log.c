@@ -230,7 +230,7 @@ _Noreturn void umf_panic(const char *format, ...) {
 
 typedef struct log_settings {
     int fd; /* -1: nothing given yet */
-    char output[sizeof(((log_state_t *)0)->output)];
+    char output[LOG_OUTPUT_BYTES];
     log_level_t level, flush_level;
     bool timestamp, pid;
 } log_settings_t;
@@ -378,30 +378,95 @@ static void remember_utc_offset(void) {
     store_relaxed(&log_utc_offset_known, true);
 }
 
-/* Puts settings into force. The level is stored first: a line in between is judged by it. */
-static void settings_apply(const log_settings_t *settings) {
+/*
+ * Log files always have the same descriptor number, which is not closed: a thread about to write
+ * meets the old file or what took its place, never something of the program's. Lock held.
+ */
+static int file_fd_use(int fd) {
+    log_state_t *log = &umf_core_state.log;
+    int file_fd = log->file_fd_plus1 - 1;
+    if (file_fd >= 0 && dup3(fd, file_fd, O_CLOEXEC) >= 0) {
+        close(fd);
+        return file_fd;
+    }
+    log->file_fd_plus1 = fd + 1;
+    return fd;
+}
+
+/* Closes the file behind the number, in favour of `fd` or of nothing. Lock held. */
+static void file_fd_park(int fd) {
+    int file_fd = umf_core_state.log.file_fd_plus1 - 1;
+    if (file_fd < 0 || (fd >= 0 && dup3(fd, file_fd, O_CLOEXEC) >= 0)) {
+        return;
+    }
+    int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nothing >= 0) {
+        dup3(nothing, file_fd, O_CLOEXEC);
+        close(nothing);
+    }
+}
+
+/* Sends lines to `fd` from now on, which is taken over when it is a file; -1: nowhere. */
+static void output_apply(int fd, const char *name) {
     log_state_t *log = &umf_core_state.log;
     lock_acquire(&log->lock);
-    int old_fd = load_relaxed(&log->fd_plus1) - 1;
-    memcpy(log->output, settings->output, sizeof(log->output));
-    store_relaxed(&log->timestamp, settings->timestamp);
-    store_relaxed(&log->pid, settings->pid);
-    store_relaxed(&log->flush_level, (int)settings->flush_level);
-    store_relaxed(&log->min_level_plus1, (int)settings->level + 1);
-    int fd = settings->fd;
-    bool was_file = old_fd > STDERR_FILENO;
-    if (was_file && fd > STDERR_FILENO && dup3(fd, old_fd, O_CLOEXEC) >= 0) {
-        // the new file takes the old one's number: a thread about to write meets the one or the
-        // other
-        close(fd);
-        was_file = false;
-        fd = old_fd;
+    strncpy(log->output, name, sizeof(log->output) - 1);
+    if (fd > STDERR_FILENO) {
+        fd = file_fd_use(fd);
+    } else {
+        file_fd_park(fd);
     }
     store_release(&log->fd_plus1, fd + 1);
     lock_release(&log->lock);
-    if (was_file) {
-        close(old_fd);
+}
+
+/* Puts settings into force. The level is stored first: a line in between is judged by it. */
+static void settings_apply(const log_settings_t *settings) {
+    log_state_t *log = &umf_core_state.log;
+    store_relaxed(&log->timestamp, settings->timestamp);
+    store_relaxed(&log->pid, settings->pid);
+    store_relaxed(&log->flush_level_plus1, (int)settings->flush_level + 1);
+    store_relaxed(&log->min_level_plus1, (int)settings->level + 1);
+    output_apply(settings->fd, settings->output);
+}
+
+bool log_set_output(const char *name) {
+    int saved_errno = errno;
+    int fd = -1;
+    if (strlen(name) >= LOG_OUTPUT_BYTES) {
+        log_error("the name of the log's output has %zu characters, allowed are %d", strlen(name),
+                  LOG_OUTPUT_BYTES - 1);
+        return false;
     }
+    if (strcmp(name, "stdout") == 0) {
+        fd = STDOUT_FILENO;
+    } else if (strcmp(name, "stderr") == 0) {
+        fd = STDERR_FILENO;
+    } else if (name[0] != '\0') {
+        fd = open_file(name);
+        if (fd < 0) {
+            log_error_errno("log file \"%s\" can not be opened for appending", name);
+            errno = saved_errno;
+            return false;
+        }
+    }
+    output_apply(fd, name);
+    errno = saved_errno;
+    return true;
+}
+
+void log_get_output(char (*name)[LOG_OUTPUT_BYTES]) {
+    log_state_t *log = &umf_core_state.log;
+    lock_acquire(&log->lock);
+    memcpy(*name, log->output, sizeof(*name));
+    lock_release(&log->lock);
+}
+
+void log_set_timestamp(bool on) {
+    if (on && !load_relaxed(&log_utc_offset_known)) {
+        remember_utc_offset();
+    }
+    store_relaxed(&umf_core_state.log.timestamp, on);
 }
 
 void log_configure(const char *text) {

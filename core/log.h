@@ -17,21 +17,30 @@ typedef enum log_level {
     LOG_FATAL = 4
 } log_level_t;
 
+enum { LOG_OUTPUT_BYTES = 256 }; /* of an output's name, with the NUL */
+
 typedef struct log_state {
-    umf_lock_t lock;              /* changes of the target */
-    _Atomic(int) min_level_plus1; /* lines below are dropped; 0 (all-zero state): everything but
-                                     FATAL is dropped */
-    _Atomic(int) flush_level;     /* kept for the interface; write(2) needs no flush */
-    _Atomic(int) fd_plus1;        /* 0: logging is off (FATAL goes to stderr) */
+    umf_lock_t lock;                /* changes of the target */
+    _Atomic(int) min_level_plus1;   /* lines below are dropped; 0 (all-zero state): everything but
+                                       FATAL is dropped */
+    _Atomic(int) flush_level_plus1; /* kept for the interface; write(2) needs no flush */
+    _Atomic(int) fd_plus1;          /* 0: logging is off (FATAL goes to stderr) */
+    int file_fd_plus1; /* descriptor that log files get, open from the first one on; under lock */
     _Atomic(bool) timestamp;
     _Atomic(bool) pid;
-    char output[256]; /* "stdout", "stderr", file name, or "" when off; under lock */
+    char output[LOG_OUTPUT_BYTES]; /* "stdout", "stderr", file name, or "" when off; under lock */
 } log_state_t;
 
 /* Reads UMF_LOG (secure_getenv); once, from umfInit. */
 void log_init_from_environment(void);
 /* Parses a UMF_LOG string; wrong input is reported in one line on stderr. */
 void log_configure(const char *text);
+
+/* Changes while the program runs (umf.logger.*). A name of "" switches the log off. False: the file
+ * can not be opened, which was logged; nothing changed. */
+bool log_set_output(const char *name);
+void log_get_output(char (*name)[LOG_OUTPUT_BYTES]);
+void log_set_timestamp(bool on);
 
 bool log_enabled(log_level_t level);
 void log_write(log_level_t level, const char *function, const char *format, ...)

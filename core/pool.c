@@ -8,12 +8,14 @@
 #include <string.h>
 
 #include "core/base_alloc.h"
+#include "core/ctl.h"
 #include "core/init.h"
 #include "core/log.h"
 #include "core/map.h"
 #include "core/name.h"
-#include "core/pool_registry.h"
+#include "core/pool_count.h"
 #include "core/provider.h"
+#include "core/state.h"
 #include "core/tracking.h"
 
 enum {
@@ -23,7 +25,7 @@ enum {
 static_assert(sizeof(void *) != 8 ||
                   (POOL_OPS_BYTES_1_0 == 96 && sizeof(umf_memory_pool_ops_t) == 104),
               "layout of the public table");
-static_assert(offsetof(struct umf_memory_pool_t, ops.malloc) < 64, "priv and malloc share a line");
+static_assert(sizeof(pool_calls_t) <= 64, "the hot calls share a line");
 
 /* ---- creation -------------------------------------------------------------------------------- */
 
@@ -119,9 +121,10 @@ static umf_result_t pool_execute(umf_memory_pool_handle_t pool, const char *node
 }
 
 /* What follows a successful `initialize`. */
-static umf_result_t pool_introduce(umf_memory_pool_handle_t pool) {
+static umf_result_t pool_introduce(umf_memory_pool_handle_t pool, const char **out_name) {
     const char *name = NULL;
     umf_result_t result = pool->ops.get_name(pool->priv, &name);
+    *out_name = name;
     if (result != UMF_RESULT_SUCCESS) {
         log_error("the pool's get_name failed");
         return result;
@@ -130,6 +133,8 @@ static umf_result_t pool_introduce(umf_memory_pool_handle_t pool) {
         log_warning("pool name \"%s\": no settings by name; allowed are 1 to %d characters out of "
                     "A-Z a-z 0-9 - _",
                     name != NULL ? name : "", NAME_MAX_LENGTH);
+    } else {
+        ctl_defaults_apply(CTL_POOLS, pool, name);
     }
     result = pool_execute(pool, "post_initialize");
     if (result != UMF_RESULT_SUCCESS && result != UMF_RESULT_ERROR_INVALID_CTL_PATH) {
@@ -179,12 +184,15 @@ UMF_EXPORT umf_result_t umfPoolCreate(const umf_memory_pool_ops_t *ops,
     if (result != UMF_RESULT_SUCCESS) {
         goto destroy_tracking;
     }
-    result = pool_introduce(pool);
+    const char *name;
+    result =
+        pool_count_attach(pool) ? pool_introduce(pool, &name) : UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
     if (result != UMF_RESULT_SUCCESS) {
+        pool_count_detach(pool);
         complete.finalize(pool->priv);
         goto destroy_tracking;
     }
-    pool_registry_add(pool);
+    registry_add(&umf_core_state.pools, &pool->entry, pool, name);
     *hPool = pool;
     return UMF_RESULT_SUCCESS;
 
@@ -211,7 +219,7 @@ UMF_EXPORT umf_result_t umfPoolDestroy(umf_memory_pool_handle_t hPool) {
     if (!core_is_ready()) {
         return UMF_RESULT_ERROR_UNKNOWN;
     }
-    pool_registry_remove(hPool);
+    registry_remove(&umf_core_state.pools, &hPool->entry);
     umf_result_t first = hPool->ops.finalize(hPool->priv);
     bool left_overs = false;
     if (hPool->tracking != NULL) {
@@ -222,6 +230,7 @@ UMF_EXPORT umf_result_t umfPoolDestroy(umf_memory_pool_handle_t hPool) {
     if ((hPool->flags & UMF_POOL_CREATE_FLAG_OWN_PROVIDER) != 0) {
         keep_first_error(&first, umfMemoryProviderDestroy(hPool->provider));
     }
+    pool_count_detach(hPool);
     hPool->magic = 0;
     if (!left_overs) { // else map entries point here: they must go on meeting this dead pool
         base_free(hPool, sizeof(*hPool));
@@ -235,7 +244,7 @@ UMF_EXPORT void *umfPoolMalloc(umf_memory_pool_handle_t hPool, size_t size) {
     if (unlikely(hPool == NULL)) {
         return NULL;
     }
-    return hPool->ops.malloc(hPool->priv, size);
+    return hPool->call.malloc(hPool->call.target, size);
 }
 
 UMF_EXPORT void *umfPoolAlignedMalloc(umf_memory_pool_handle_t hPool, size_t size,
@@ -243,28 +252,28 @@ UMF_EXPORT void *umfPoolAlignedMalloc(umf_memory_pool_handle_t hPool, size_t siz
     if (unlikely(hPool == NULL)) {
         return NULL;
     }
-    return hPool->ops.aligned_malloc(hPool->priv, size, alignment);
+    return hPool->call.aligned_malloc(hPool->call.target, size, alignment);
 }
 
 UMF_EXPORT void *umfPoolCalloc(umf_memory_pool_handle_t hPool, size_t num, size_t size) {
     if (unlikely(hPool == NULL)) {
         return NULL;
     }
-    return hPool->ops.calloc(hPool->priv, num, size);
+    return hPool->call.calloc(hPool->call.target, num, size);
 }
 
 UMF_EXPORT void *umfPoolRealloc(umf_memory_pool_handle_t hPool, void *ptr, size_t size) {
     if (unlikely(hPool == NULL)) {
         return NULL;
     }
-    return hPool->ops.realloc(hPool->priv, ptr, size);
+    return hPool->call.realloc(hPool->call.target, ptr, size);
 }
 
 UMF_EXPORT umf_result_t umfPoolFree(umf_memory_pool_handle_t hPool, void *ptr) {
     if (unlikely(hPool == NULL)) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
-    return hPool->ops.free(hPool->priv, ptr);
+    return hPool->call.free(hPool->call.target, ptr);
 }
 
 UMF_EXPORT umf_result_t umfPoolMallocUsableSize(umf_memory_pool_handle_t hPool, const void *ptr,

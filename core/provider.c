@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base_alloc.h"
+#include "core/ctl.h"
 #include "core/init.h"
 #include "core/log.h"
 #include "core/name.h"
@@ -217,9 +218,11 @@ static umf_result_t provider_execute(umf_memory_provider_handle_t provider, cons
 }
 
 /* What follows a successful `initialize`. */
-static umf_result_t provider_introduce(umf_memory_provider_handle_t provider) {
+static umf_result_t provider_introduce(umf_memory_provider_handle_t provider,
+                                       const char **out_name) {
     const char *name = NULL;
     umf_result_t result = provider->ops.get_name(provider->priv, &name);
+    *out_name = name;
     if (result != UMF_RESULT_SUCCESS) {
         log_error("the provider's get_name failed");
         return result;
@@ -228,6 +231,8 @@ static umf_result_t provider_introduce(umf_memory_provider_handle_t provider) {
         log_warning("provider name \"%s\": no settings by name; allowed are 1 to %d characters out "
                     "of A-Z a-z 0-9 - _",
                     name != NULL ? name : "", NAME_MAX_LENGTH);
+    } else if (!tracking_provider_is(provider)) {
+        ctl_defaults_apply(CTL_PROVIDERS, provider, name);
     }
     if (provider->given_version < (uint32_t)UMF_MAKE_VERSION(1, 1)) {
         return UMF_RESULT_SUCCESS; // layout 1.0 does not know the node
@@ -267,10 +272,14 @@ UMF_EXPORT umf_result_t umfMemoryProviderCreate(const umf_memory_provider_ops_t 
     if (result != UMF_RESULT_SUCCESS) {
         goto free_handle;
     }
-    result = provider_introduce(provider);
+    const char *name;
+    result = provider_introduce(provider, &name);
     if (result != UMF_RESULT_SUCCESS) {
         complete.finalize(provider->priv);
         goto free_handle;
+    }
+    if (!tracking_provider_is(provider)) {
+        registry_add(&umf_core_state.providers, &provider->entry, provider, name);
     }
     *hProvider = provider;
     return UMF_RESULT_SUCCESS;
@@ -290,6 +299,7 @@ UMF_EXPORT umf_result_t umfMemoryProviderDestroy(umf_memory_provider_handle_t hP
     if (hProvider == NULL) {
         return UMF_RESULT_SUCCESS;
     }
+    registry_remove(&umf_core_state.providers, &hProvider->entry);
     umf_result_t result = hProvider->ops.finalize(hProvider->priv);
     if (provider_last_failed == hProvider) {
         provider_last_failed = NULL;

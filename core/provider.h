@@ -6,6 +6,7 @@
 #include <umf/memory_provider.h>
 #include <umf/memory_provider_ops.h>
 
+#include "core/registry.h"
 #include "core/utils.h"
 
 #define UMF_PROVIDER_MAGIC UINT32_C(0x50464d55) /* "UMFP" */
@@ -15,6 +16,7 @@ struct umf_memory_provider_t {
     uint32_t given_version; /* ops version that the user filled in */
     void *priv;
     umf_memory_provider_ops_t ops; /* complete: missing optional operations are defaults */
+    registry_entry_t entry;        /* list of live providers; wrappers are not in it */
 };
 
 /*

@@ -13,10 +13,11 @@
 #define UMF_CORE_STATE_H
 
 #include "core/base_alloc.h"
+#include "core/ctl.h"
 #include "core/fork.h"
 #include "core/log.h"
 #include "core/map.h"
-#include "core/pool_registry.h"
+#include "core/registry.h"
 
 #define UMF_CORE_MAGIC UINT64_C(0x315f45524f434d55) /* "UMCORE_1" */
 
@@ -42,7 +43,10 @@ typedef struct umf_core_state {
     fork_state_t fork;
     base_state_t base;
     map_state_t map;
-    pool_registry_t pools;
+    registry_t pools, providers;                  /* live ones */
+    struct pool_extension_entry *pool_extensions; /* under the pools' lock */
+    _Atomic(uint32_t) next_counter_shard;         /* pool_count.c */
+    ctl_state_t ctl;
     struct provider_extension_entry *provider_extensions; /* under init_lock */
     log_state_t log;
     core_slot_t slots[CORE_SLOTS];

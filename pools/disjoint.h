@@ -128,7 +128,8 @@ typedef struct disjoint_pool {
     size_t poolable_max;                   /* largest request for a bucket */
     uint32_t bucket_count;
     disjoint_bucket_t *bucket;
-    umf_lock_t lock; /* creation of shards */
+    _Atomic(size_t) direct; /* live blocks that are provider allocations of their own */
+    umf_lock_t lock;        /* creation of shards */
     fork_node_t fork_node;
 } disjoint_pool_t;
 
@@ -199,8 +200,11 @@ void disjoint_limits_give(struct umf_disjoint_pool_shared_limits_t *limits, size
 
 /* ---- disjoint_ctl.c ---- */
 
+extern const struct ctl_table disjoint_ctl_table;
 umf_result_t disjoint_ctl(void *priv, umf_ctl_query_source_t source, const char *name, void *arg,
                           size_t size, umf_ctl_query_type_t query_type, va_list args);
+/* Live blocks of the pool. */
+size_t disjoint_blocks(disjoint_pool_t *pool);
 /* Table of all buckets, at debug level. */
 void disjoint_log_summary(disjoint_pool_t *pool);
 

@@ -1,126 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/*
- * CTL nodes of a disjoint pool: params.*, stats.*, buckets.*, and the internal post_initialize.
- *
- * A path is first reduced to its canonical form: wildcards are replaced by their arguments, empty
- * components dropped, and the number behind "buckets" taken out. One table then says what there is,
- * of which type, and who serves it. Arguments must have exactly the size of the node's type.
- */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
+/* CTL nodes of a disjoint pool: params.*, stats.*, buckets.*, and the internal post_initialize. */
+#include "core/ctl.h"
 #include "core/log.h"
 #include "pools/disjoint.h"
 
-enum { CTL_PATH_MAX = 64 }; /* longer than any path that exists */
-
-/* ---- paths ---------------------------------------------------------------------------------- */
-
-typedef struct ctl_path {
-    char text[CTL_PATH_MAX]; /* canonical */
-    size_t length;
-    bool indexed;
-    size_t index;
-} ctl_path_t;
-
-static bool path_append(ctl_path_t *path, const char *part, size_t length) {
-    size_t dot = path->length != 0 ? 1 : 0;
-    if (length >= CTL_PATH_MAX - dot - path->length) {
-        return false;
-    }
-    if (dot != 0) {
-        path->text[path->length++] = '.';
-    }
-    memcpy(path->text + path->length, part, length);
-    path->length += length;
-    path->text[path->length] = '\0';
-    return true;
-}
-
-static bool parse_index(const char *part, size_t length, size_t *index) {
-    size_t value = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (part[i] < '0' || part[i] > '9') {
-            return false;
-        }
-        if (mul_overflow(value, 10, &value) || add_overflow(value, part[i] - '0', &value)) {
-            value = SIZE_MAX; // beyond every bucket; keeps overflowing to this
-        }
-    }
-    *index = value;
-    return length > 0;
-}
-
-/* False: no such path. `args` supplies what `{}` stands for: a size_t behind "buckets", a const
- * char * elsewhere. */
-static bool path_parse(const char *name, va_list args, ctl_path_t *path) {
-    *path = (ctl_path_t){.length = 0};
-    for (const char *part = name; *part != '\0';) {
-        size_t length = strcspn(part, ".");
-        const char *next = part + length + (part[length] == '.' ? 1 : 0);
-        bool wildcard = length == 2 && part[0] == '{' && part[1] == '}';
-        bool at_index = !path->indexed && strcmp(path->text, "buckets") == 0;
-        if (wildcard && at_index) {
-            path->index = va_arg(args, size_t);
-            path->indexed = true;
-        } else if (at_index && parse_index(part, length, &path->index)) {
-            path->indexed = true;
-        } else if (length != 0) {
-            if (wildcard) {
-                part = va_arg(args, const char *);
-                length = part != NULL ? strlen(part) : 0;
-            }
-            if (length == 0 || !path_append(path, part, length)) {
-                return false;
-            }
-        }
-        part = next;
-    }
-    return true;
-}
-
-/* ---- values --------------------------------------------------------------------------------- */
-
-/* Whole text as an unsigned number: decimal, 0x hexadecimal, 0 octal. */
-static bool parse_size(const char *text, size_t *value) {
-    char *end = NULL;
-    if (text[0] < '0' || text[0] > '9') { // strtoull would take signs and blanks
-        return false;
-    }
-    int saved_errno = errno;
-    errno = 0;
-    unsigned long long parsed = strtoull(text, &end, 0);
-    bool fits = errno == 0;
-    errno = saved_errno;
-    *value = (size_t)parsed;
-    return fits && *end == '\0';
-}
-
-/* What a request wants to write, as a number. */
-static umf_result_t value_to_write(umf_ctl_query_source_t source, const void *arg, size_t size,
-                                   size_t node_size, size_t *value) {
-    if (source == CTL_QUERY_CONFIG_INPUT) {
-        const char *text = arg;
-        return size != 0 && memchr(text, '\0', size) != NULL && parse_size(text, value)
-                   ? UMF_RESULT_SUCCESS
-                   : UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    if (size != node_size) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    *value = 0;
-    if (node_size == sizeof(int)) {
-        int number;
-        memcpy(&number, arg, sizeof(number));
-        *value = number > 0 ? (size_t)number : 0; // below zero: no trace
-    } else {
-        memcpy(value, arg, sizeof(*value));
-    }
-    return UMF_RESULT_SUCCESS;
-}
-
-/* ---- nodes ---------------------------------------------------------------------------------- */
+/* ---- counters ------------------------------------------------------------------------------- */
 
 typedef enum ctl_counter {
     COUNTER_ALLOC,
@@ -193,133 +77,124 @@ static size_t pool_read(disjoint_pool_t *pool, ctl_counter_t counter) {
     return sum;
 }
 
-typedef enum ctl_kind { KIND_PARAM, KIND_TRACE, KIND_POOL, KIND_BUCKET, KIND_COUNT } ctl_kind_t;
-
-typedef struct ctl_node {
-    const char *path;
-    ctl_kind_t kind;
-    bool traced; /* counters: only with trace 1 and above */
-    size_t what; /* parameters: offset in the settings; else ctl_counter_t */
-} ctl_node_t;
-
-#define PARAM(name)                                                                                \
-    { "params." #name, KIND_PARAM, false, offsetof(disjoint_settings_t, name) }
-#define COUNTERS(name, counter)                                                                    \
-    {"stats." name, KIND_POOL, true, counter}, {                                                   \
-        "buckets.stats." name, KIND_BUCKET, true, counter                                          \
-    }
-
-static const ctl_node_t nodes[] = {
-    PARAM(slab_min_size),
-    PARAM(max_poolable_size),
-    PARAM(capacity),
-    PARAM(min_bucket_size),
-    {"params.pool_trace", KIND_TRACE, false, 0},
-    {"stats.used_memory", KIND_POOL, false, COUNTER_USED},
-    {"stats.reserved_memory", KIND_POOL, false, COUNTER_RESERVED},
-    COUNTERS("alloc_num", COUNTER_ALLOC),
-    COUNTERS("alloc_pool_num", COUNTER_ALLOC_POOL),
-    COUNTERS("free_num", COUNTER_FREE),
-    COUNTERS("curr_slabs_in_use", COUNTER_IN_USE),
-    COUNTERS("curr_slabs_in_pool", COUNTER_IN_POOL),
-    COUNTERS("max_slabs_in_use", COUNTER_MAX_IN_USE),
-    COUNTERS("max_slabs_in_pool", COUNTER_MAX_IN_POOL),
-    {"buckets.count", KIND_COUNT, false, 0},
-    {"buckets.size", KIND_BUCKET, false, COUNTER_SIZE},
-};
-
-static const ctl_node_t *node_find(const char *path) {
-    for (size_t i = 0; i < ARRAY_LENGTH(nodes); i++) {
-        if (strcmp(nodes[i].path, path) == 0) {
-            return &nodes[i];
-        }
-    }
-    return NULL;
+static size_t bucket_blocks(disjoint_pool_t *pool, unsigned index) {
+    disjoint_bucket_t *bucket = &pool->bucket[index];
+    disjoint_shard_sync(pool, index);
+    lock_acquire(&bucket->lock);
+    size_t blocks = used_chunks(bucket);
+    lock_release(&bucket->lock);
+    return blocks;
 }
 
-static umf_result_t node_write(disjoint_pool_t *pool, const ctl_node_t *node,
-                               umf_ctl_query_source_t source, const void *arg, size_t size) {
-    if (node->kind != KIND_PARAM && node->kind != KIND_TRACE) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+size_t disjoint_blocks(disjoint_pool_t *pool) {
+    size_t blocks = load_relaxed(&pool->direct);
+    for (uint32_t i = 0; i < pool->bucket_count; i++) {
+        blocks += bucket_blocks(pool, i);
     }
-    size_t value;
-    umf_result_t result = value_to_write(
-        source, arg, size, node->kind == KIND_TRACE ? sizeof(int) : sizeof(size_t), &value);
-    if (result != UMF_RESULT_SUCCESS) {
-        log_error("%s: the value is not a whole number of the right size", node->path);
-        return result;
+    return blocks;
+}
+
+/* ---- nodes ---------------------------------------------------------------------------------- */
+
+/* Parameters can be set until post_initialize has built the pool from them. */
+static umf_result_t serve_param(const ctl_call_t *call, ctl_value_t *value) {
+    disjoint_pool_t *pool = call->object;
+    size_t *param = (size_t *)((char *)&pool->settings + call->node->what);
+    if (call->type == CTL_QUERY_READ) {
+        value->size = *param;
+        return UMF_RESULT_SUCCESS;
     }
     if (pool->ready) {
         return UMF_RESULT_ERROR_NOT_SUPPORTED;
     }
-    if (node->kind == KIND_TRACE) {
-        pool->settings.trace = value < INT32_MAX ? (int)value : INT32_MAX;
-        return UMF_RESULT_SUCCESS;
-    }
-    if (node->what == offsetof(disjoint_settings_t, min_bucket_size) && !is_pow2(value)) {
-        log_error("%s=%zu: must be a power of two", node->path, value);
+    if (param == &pool->settings.min_bucket_size && !is_pow2(value->size)) {
+        log_error("%s=%zu: must be a power of two", call->node->path, value->size);
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
-    memcpy((char *)&pool->settings + node->what, &value, sizeof(value));
+    *param = value->size;
     return UMF_RESULT_SUCCESS;
 }
 
-static umf_result_t node_read(disjoint_pool_t *pool, const ctl_node_t *node, const ctl_path_t *path,
-                              void *arg, size_t size) {
-    if (size != (node->kind == KIND_TRACE ? sizeof(int) : sizeof(size_t))) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+static umf_result_t serve_trace(const ctl_call_t *call, ctl_value_t *value) {
+    disjoint_pool_t *pool = call->object;
+    if (call->type == CTL_QUERY_READ) {
+        value->integer = pool->settings.trace;
+        return UMF_RESULT_SUCCESS;
     }
-    if (node->traced && pool->settings.trace < 1) {
+    if (pool->ready) {
         return UMF_RESULT_ERROR_NOT_SUPPORTED;
     }
-    size_t value = 0;
-    switch (node->kind) {
-    case KIND_TRACE:
-        memcpy(arg, &pool->settings.trace, sizeof(int));
-        return UMF_RESULT_SUCCESS;
-    case KIND_PARAM:
-        memcpy(&value, (const char *)&pool->settings + node->what, sizeof(value));
-        break;
-    case KIND_POOL:
-        value = pool_read(pool, (ctl_counter_t)node->what);
-        break;
-    case KIND_BUCKET:
-        value = bucket_read(pool, (unsigned)path->index, (ctl_counter_t)node->what);
-        break;
-    case KIND_COUNT:
-        value = pool->bucket_count;
-        break;
-    }
-    memcpy(arg, &value, sizeof(value));
+    pool->settings.trace = value->integer > 0 ? value->integer : 0;
     return UMF_RESULT_SUCCESS;
 }
+
+static umf_result_t serve_bytes(const ctl_call_t *call, ctl_value_t *value) {
+    value->size = pool_read(call->object, (ctl_counter_t)call->node->what);
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t serve_counter(const ctl_call_t *call, ctl_value_t *value) {
+    disjoint_pool_t *pool = call->object;
+    return pool->settings.trace < 1 ? UMF_RESULT_ERROR_NOT_SUPPORTED : serve_bytes(call, value);
+}
+
+static umf_result_t serve_bucket(const ctl_call_t *call, ctl_value_t *value) {
+    disjoint_pool_t *pool = call->object;
+    ctl_counter_t counter = (ctl_counter_t)call->node->what;
+    if (call->index >= pool->bucket_count) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    if (counter != COUNTER_SIZE && pool->settings.trace < 1) {
+        return UMF_RESULT_ERROR_NOT_SUPPORTED;
+    }
+    value->size = bucket_read(pool, (unsigned)call->index, counter);
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t serve_bucket_count(const ctl_call_t *call, ctl_value_t *value) {
+    value->size = ((const disjoint_pool_t *)call->object)->bucket_count;
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t serve_post_initialize(const ctl_call_t *call, ctl_value_t *value) {
+    (void)value;
+    return disjoint_post_initialize(call->object);
+}
+
+/* clang-format off */
+#define PARAM(name, help)                                                                          \
+    {"params." #name, UMF_CTL_SIZE, CTL_RW, serve_param, offsetof(disjoint_settings_t, name),      \
+     help " Set before creation only.", 0, 0}
+#define COUNTERS(name, counter, help)                                                              \
+    {"stats." name, UMF_CTL_SIZE, CTL_R, serve_counter, counter, help, 0, 0},                      \
+    {"buckets.{}.stats." name, UMF_CTL_SIZE, CTL_R, serve_bucket, counter, help " In one bucket.", 0, 0}
+
+static const ctl_node_t nodes[] = {
+    PARAM(slab_min_size, "Bytes of the smallest slab."),
+    PARAM(max_poolable_size, "Larger requests go to the provider."),
+    PARAM(capacity, "Empty slabs kept per bucket."),
+    PARAM(min_bucket_size, "Bytes of the smallest blocks, a power of two."),
+    {"params.pool_trace", UMF_CTL_INT, CTL_RW, serve_trace, 0, "0 nothing, 1 counts slabs, 2 also calls, 3 also logs calls. Set before creation only.", 0, 0},
+    {"stats.used_memory", UMF_CTL_SIZE, CTL_R, serve_bytes, COUNTER_USED, "Bytes of live blocks that lie in slabs.", 0, 0},
+    {"stats.reserved_memory", UMF_CTL_SIZE, CTL_R, serve_bytes, COUNTER_RESERVED, "Bytes of all slabs.", 0, 0},
+    COUNTERS("alloc_num", COUNTER_ALLOC, "Allocations (pool_trace 2)."),
+    COUNTERS("alloc_pool_num", COUNTER_ALLOC_POOL, "Allocations served by slabs there were (pool_trace 2)."),
+    COUNTERS("free_num", COUNTER_FREE, "Frees (pool_trace 2)."),
+    COUNTERS("curr_slabs_in_use", COUNTER_IN_USE, "Slabs with live blocks (pool_trace 1)."),
+    COUNTERS("curr_slabs_in_pool", COUNTER_IN_POOL, "Empty slabs kept (pool_trace 1)."),
+    COUNTERS("max_slabs_in_use", COUNTER_MAX_IN_USE, "Most slabs with live blocks so far (pool_trace 1)."),
+    COUNTERS("max_slabs_in_pool", COUNTER_MAX_IN_POOL, "Most empty slabs kept so far (pool_trace 1)."),
+    {"buckets.count", UMF_CTL_SIZE, CTL_R, serve_bucket_count, 0, "Number of buckets.", 0, 0},
+    {"buckets.{}.size", UMF_CTL_SIZE, CTL_R, serve_bucket, COUNTER_SIZE, "Bytes of a block of the bucket.", 0, 0},
+    CTL_POST_INITIALIZE(serve_post_initialize),
+};
+/* clang-format on */
+
+const ctl_table_t disjoint_ctl_table = {nodes, ARRAY_LENGTH(nodes), NULL, 0};
 
 umf_result_t disjoint_ctl(void *priv, umf_ctl_query_source_t source, const char *name, void *arg,
                           size_t size, umf_ctl_query_type_t query_type, va_list args) {
-    disjoint_pool_t *pool = priv;
-    ctl_path_t path;
-    va_list wildcards;
-    va_copy(wildcards, args);
-    bool known = name != NULL && path_parse(name, wildcards, &path);
-    va_end(wildcards);
-    if (!known) {
-        return UMF_RESULT_ERROR_INVALID_CTL_PATH;
-    }
-    if (strcmp(path.text, "post_initialize") == 0) {
-        return query_type == CTL_QUERY_RUNNABLE ? disjoint_post_initialize(pool)
-                                                : UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    const ctl_node_t *node = node_find(path.text);
-    if (node == NULL) {
-        return UMF_RESULT_ERROR_INVALID_CTL_PATH;
-    }
-    if (arg == NULL || query_type == CTL_QUERY_RUNNABLE ||
-        path.indexed != (node->kind == KIND_BUCKET) ||
-        (path.indexed && path.index >= pool->bucket_count)) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    return query_type == CTL_QUERY_WRITE ? node_write(pool, node, source, arg, size)
-                                         : node_read(pool, node, &path, arg, size);
+    return ctl_serve(&disjoint_ctl_table, priv, source, name, arg, size, query_type, args);
 }
 
 void disjoint_log_summary(disjoint_pool_t *pool) {

@@ -11,6 +11,7 @@
 
 #include "core/base_alloc.h"
 #include "core/log.h"
+#include "core/pool_count.h"
 #include "core/tracking.h"
 #include "pools/disjoint_inl.h"
 
@@ -167,11 +168,17 @@ static umf_result_t op_finalize(void *priv) {
     return result;
 }
 
+static size_t op_alloc_count(void *priv) {
+    return disjoint_blocks(priv);
+}
+
 static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const void *params,
                                   void **priv) {
     if (provider == NULL || priv == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
+    static pool_extension_entry_t extension = {op_initialize, op_alloc_count, NULL};
+    pool_extension_register(&extension);
     disjoint_pool_t *pool = base_alloc(sizeof(*pool));
     if (pool == NULL) {
         return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
@@ -247,6 +254,7 @@ static void *alloc_direct(disjoint_pool_t *pool, size_t size, size_t alignment) 
         umfMemoryProviderFree(pool->provider, ptr, size); // it could not be freed later
         return fail(UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY);
     }
+    fetch_add_relaxed(&pool->direct, 1);
     return ptr;
 }
 
@@ -293,6 +301,8 @@ static umf_result_t free_direct(disjoint_pool_t *pool, void *ptr) {
     umf_result_t result = umfMemoryProviderFree(pool->provider, ptr, size);
     if (unlikely(result != UMF_RESULT_SUCCESS)) {
         disjoint_direct_attach(pool, ptr); // the caller may try again
+    } else {
+        fetch_sub_relaxed(&pool->direct, 1);
     }
     return result;
 }

@@ -3,6 +3,7 @@
 #include <umf/pools/pool_slab.h>
 
 #include "core/log.h"
+#include "core/pool_count.h"
 #include "pools/slab_inl.h"
 
 static const char SLAB_DEFAULT_NAME[] = "slab";
@@ -88,6 +89,10 @@ UMF_EXPORT umf_result_t umfSlabPoolParamsSetName(umf_slab_pool_params_handle_t h
  * ------------------------------------------------------------------------------------------------
  */
 
+static size_t op_alloc_count(void *pool) {
+    return slab_pool_blocks(pool);
+}
+
 static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const void *params,
                                   void **pool) {
     struct umf_slab_pool_params_t defaults;
@@ -99,6 +104,8 @@ static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const v
                                 .purge_delay_ms = given->purge_delay_ms,
                                 .keep_all = given->keep_all,
                                 .name = given->name};
+    static pool_extension_entry_t extension = {op_initialize, op_alloc_count, NULL};
+    pool_extension_register(&extension);
     slab_pool_t *created;
     umf_result_t result = slab_pool_create(provider, &settings, &created);
     if (result == UMF_RESULT_SUCCESS) {
@@ -252,6 +259,7 @@ static const umf_memory_pool_ops_t slab_ops = {
     .free = op_free,
     .get_last_allocation_error = op_get_last_allocation_error,
     .get_name = op_get_name,
+    .ext_ctl = slab_ctl,
     .ext_trim_memory = op_trim_memory,
 };
 

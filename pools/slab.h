@@ -90,6 +90,8 @@ bool slab_remote_collect(slab_t *slab, bool mail_done);
 slab_t *slab_remote_open_mailbox(slab_theap_t *theap);
 /* Puts a slab into a heap's mailbox. */
 void slab_remote_mail(slab_theap_t *theap, slab_t *slab);
+/* Number of blocks in a slab's remote list. */
+uint32_t slab_remote_waiting(const slab_t *slab);
 /* True while the slab is in some mailbox: its descriptor must stay. */
 bool slab_remote_is_mailed(const slab_t *slab);
 
@@ -164,5 +166,13 @@ typedef struct slab_stats {
     size_t provider_calls, purges, purged_bytes;
 } slab_stats_t;
 void slab_pool_stats(slab_pool_t *pool, slab_stats_t *stats);
+
+/* ---- slab_ctl.c ---- */
+
+/* Blocks in the users' hands; exact when no thread is in a call of the pool. */
+size_t slab_pool_blocks(slab_pool_t *pool);
+extern const struct ctl_table slab_ctl_table;
+umf_result_t slab_ctl(void *priv, umf_ctl_query_source_t source, const char *name, void *arg,
+                      size_t size, umf_ctl_query_type_t query_type, va_list args);
 
 #endif /* UMF_POOLS_SLAB_H */

@@ -43,6 +43,10 @@ bool slab_remote_is_mailed(const slab_t *slab) {
     return (load_acquire(&slab->remote) & REMOTE_MAILED) != 0;
 }
 
+uint32_t slab_remote_waiting(const slab_t *slab) {
+    return remote_count(load_relaxed(&slab->remote));
+}
+
 /* Hands a chain of blocks of one slab to its owner. */
 static void remote_push(slab_t *slab, slab_block_t *head, slab_block_t *tail, uint32_t count) {
     uint64_t old = load_relaxed(&slab->remote);

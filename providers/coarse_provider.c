@@ -4,7 +4,6 @@
 #include "providers/coarse_provider.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include "core/base_alloc.h"
@@ -54,21 +53,22 @@ umf_result_t coarse_provider_cache_line_size(void *provider, size_t *size) {
     return UMF_RESULT_SUCCESS;
 }
 
+/* All is done in `initialize`, so that whoever runs it again does no harm. */
+static umf_result_t serve_post_initialize(const ctl_call_t *call, ctl_value_t *value) {
+    (void)call, (void)value;
+    return UMF_RESULT_SUCCESS;
+}
+
+static const ctl_node_t nodes[] = {
+    CTL_POST_INITIALIZE(serve_post_initialize),
+};
+
+const ctl_table_t coarse_provider_ctl_table = {nodes, ARRAY_LENGTH(nodes), &provider_stats_table,
+                                               offsetof(coarse_provider_t, stats)};
+
 umf_result_t coarse_provider_ctl(void *provider, umf_ctl_query_source_t source, const char *name,
                                  void *arg, size_t size, umf_ctl_query_type_t type, va_list args) {
-    (void)source;
-    coarse_provider_t *self = provider;
-    provider_ctl_t ctl;
-    umf_result_t result = provider_ctl_read(&ctl, name, arg, size, type, args);
-    if (result != UMF_RESULT_SUCCESS) {
-        return result;
-    }
-    // Run once by the framework. All is done in `initialize`, so that whoever runs it again does no
-    // harm.
-    if (strcmp(ctl.path, "post_initialize") == 0 && type == CTL_QUERY_RUNNABLE) {
-        return UMF_RESULT_SUCCESS;
-    }
-    return provider_stats_ctl(&self->stats, &ctl);
+    return ctl_serve(&coarse_provider_ctl_table, provider, source, name, arg, size, type, args);
 }
 
 umf_result_t coarse_provider_name(const coarse_provider_t *provider, const char *default_name,

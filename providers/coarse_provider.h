@@ -28,6 +28,7 @@ umf_result_t coarse_provider_merge(void *provider, void *low, void *high, size_t
 umf_result_t coarse_provider_recommended_page_size(void *provider, size_t size, size_t *page_size);
 umf_result_t coarse_provider_min_page_size(void *provider, const void *ptr, size_t *page_size);
 umf_result_t coarse_provider_cache_line_size(void *provider, size_t *size);
+extern const ctl_table_t coarse_provider_ctl_table;
 umf_result_t coarse_provider_ctl(void *provider, umf_ctl_query_source_t source, const char *name,
                                  void *arg, size_t size, umf_ctl_query_type_t type, va_list args);
 

@@ -104,65 +104,33 @@ void provider_stats_remove(provider_stats_t *stats, size_t bytes) {
     fetch_sub_relaxed(&stats->allocated, bytes);
 }
 
-umf_result_t provider_ctl_read(provider_ctl_t *ctl, const char *name, void *arg, size_t size,
-                               umf_ctl_query_type_t type, va_list args) {
-    if (name == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    size_t used = 0;
-    while (*name != '\0') {
-        size_t taken = strcspn(name, ".");
-        const char *part = name;
-        size_t length = taken;
-        if (taken == 2 && memcmp(name, "{}", 2) == 0) {
-            part = va_arg(args, const char *);
-            length = part != NULL ? strnlen(part, sizeof(ctl->path)) : 0;
-        }
-        name += taken;
-        name += strspn(name, ".");
-        if (length == 0) {
-            continue;
-        }
-        if (used + length + 2 > sizeof(ctl->path)) {
-            return UMF_RESULT_ERROR_INVALID_CTL_PATH;
-        }
-        if (used > 0) {
-            ctl->path[used++] = '.';
-        }
-        memcpy(ctl->path + used, part, length);
-        used += length;
-    }
-    ctl->path[used] = '\0';
-    ctl->arg = arg;
-    ctl->size = size;
-    ctl->type = type;
-    return used > 0 ? UMF_RESULT_SUCCESS : UMF_RESULT_ERROR_INVALID_CTL_PATH;
-}
+/* ---- CTL ------------------------------------------------------------------------------------- */
 
-umf_result_t provider_ctl_get(const provider_ctl_t *ctl, const void *value, size_t bytes) {
-    if (ctl->type != CTL_QUERY_READ || ctl->arg == NULL || ctl->size != bytes) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    memcpy(ctl->arg, value, bytes);
+static umf_result_t serve_allocated(const ctl_call_t *call, ctl_value_t *value) {
+    value->size = load_relaxed(&((provider_stats_t *)call->object)->allocated);
     return UMF_RESULT_SUCCESS;
 }
 
-umf_result_t provider_stats_ctl(provider_stats_t *stats, const provider_ctl_t *ctl) {
-    if (strcmp(ctl->path, "stats.allocated_memory") == 0) {
-        size_t bytes = load_relaxed(&stats->allocated);
-        return provider_ctl_get(ctl, &bytes, sizeof(bytes));
-    }
-    if (strcmp(ctl->path, "stats.peak_memory") == 0) {
-        size_t bytes = load_relaxed(&stats->peak);
-        return provider_ctl_get(ctl, &bytes, sizeof(bytes));
-    }
-    if (strcmp(ctl->path, "stats.peak_memory.reset") == 0) {
-        if (ctl->type != CTL_QUERY_RUNNABLE) {
-            return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-        }
-        // RACY: an allocation between the two may be missing in the peak; callers reset when idle.
-        store_relaxed(&stats->peak, load_relaxed(&stats->allocated));
-        return UMF_RESULT_SUCCESS;
-    }
-    return UMF_RESULT_ERROR_INVALID_CTL_PATH;
+static umf_result_t serve_peak(const ctl_call_t *call, ctl_value_t *value) {
+    value->size = load_relaxed(&((provider_stats_t *)call->object)->peak);
+    return UMF_RESULT_SUCCESS;
 }
+
+static umf_result_t serve_peak_reset(const ctl_call_t *call, ctl_value_t *value) {
+    provider_stats_t *stats = call->object;
+    (void)value;
+    // RACY: an allocation between the two may be missing in the peak; callers reset when idle.
+    store_relaxed(&stats->peak, load_relaxed(&stats->allocated));
+    return UMF_RESULT_SUCCESS;
+}
+
+static const ctl_node_t nodes[] = {
+    {"stats.allocated_memory", UMF_CTL_SIZE, CTL_R, serve_allocated, 0,
+     "Requested bytes of live allocations.", 0, 0},
+    {"stats.peak_memory", UMF_CTL_SIZE, CTL_R, serve_peak, 0,
+     "Most of it since the start or the last reset.", 0, 0},
+    {"stats.peak_memory.reset", UMF_CTL_NONE, CTL_X, serve_peak_reset, 0,
+     "Sets peak_memory to allocated_memory.", 0, 0},
+};
+
+const ctl_table_t provider_stats_table = {nodes, ARRAY_LENGTH(nodes), NULL, 0};

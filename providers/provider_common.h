@@ -9,13 +9,13 @@
 #include <umf/base.h>
 #include <umf/memory_provider.h>
 
+#include "core/ctl.h"
 #include "core/utils.h"
 
 enum {
     PROVIDER_NAME_BYTES = 64, /* with the NUL; longer names are cut */
     PROVIDER_MESSAGE_BYTES =
         96, /* longest fixed text (34) + ": " + longest strerror of glibc (49) */
-    PROVIDER_CTL_PATH_BYTES = 256 /* longest CTL path below a provider, with the NUL */
 };
 
 /* errno -> result, for failures that have no number of the provider's own. */
@@ -53,24 +53,7 @@ typedef struct provider_stats {
 void provider_stats_add(provider_stats_t *stats, size_t bytes);
 void provider_stats_remove(provider_stats_t *stats, size_t bytes);
 
-/* A CTL request as ext_ctl gets it, with its path written out. */
-typedef struct provider_ctl {
-    char path[PROVIDER_CTL_PATH_BYTES]; /* wildcards replaced, empty components dropped */
-    void *arg;
-    size_t size;
-    umf_ctl_query_type_t type;
-} provider_ctl_t;
-
-/* Reads a request; `{}` components take `const char *` arguments. INVALID_CTL_PATH: too long or
- * empty; INVALID_ARGUMENT: no name. */
-umf_result_t provider_ctl_read(provider_ctl_t *ctl, const char *name, void *arg, size_t size,
-                               umf_ctl_query_type_t type, va_list args);
-
-/* Answers a read of `value`'s `bytes` bytes. INVALID_ARGUMENT: not a read, or a buffer of another
- * size. */
-umf_result_t provider_ctl_get(const provider_ctl_t *ctl, const void *value, size_t bytes);
-
-/* The stats.* nodes. INVALID_CTL_PATH: the path is none of them. */
-umf_result_t provider_stats_ctl(provider_stats_t *stats, const provider_ctl_t *ctl);
+/* The stats.* nodes; the object is a provider_stats_t. */
+extern const ctl_table_t provider_stats_table;
 
 #endif /* UMF_PROVIDERS_PROVIDER_COMMON_H */

@@ -439,23 +439,24 @@ static umf_result_t os_allocation_merge(void *priv, void *low, void *high, size_
                                     : UMF_RESULT_SUCCESS;
 }
 
+static umf_result_t serve_ipc_enabled(const ctl_call_t *call, ctl_value_t *value) {
+    value->integer = ((const os_provider_t *)call->object)->shared != NULL;
+    return UMF_RESULT_SUCCESS;
+}
+
+static const ctl_node_t os_ctl_nodes[] = {
+    {"params.ipc_enabled", UMF_CTL_INT, CTL_R, serve_ipc_enabled, 0,
+     "1 when other processes can open its memory (shared visibility), else 0.", 0, 0},
+};
+
+const ctl_table_t os_provider_ctl_table = {os_ctl_nodes, ARRAY_LENGTH(os_ctl_nodes),
+                                           &provider_stats_table, offsetof(os_provider_t, stats)};
+
 static umf_result_t os_ctl(void *priv, umf_ctl_query_source_t source, const char *name, void *arg,
                            size_t size, umf_ctl_query_type_t type, va_list args) {
-    os_provider_t *provider = priv;
-    (void)source;
-    if (provider == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    provider_ctl_t ctl;
-    umf_result_t result = provider_ctl_read(&ctl, name, arg, size, type, args);
-    if (result != UMF_RESULT_SUCCESS) {
-        return result;
-    }
-    if (strcmp(ctl.path, "params.ipc_enabled") == 0) {
-        const int enabled = provider->shared != NULL;
-        return provider_ctl_get(&ctl, &enabled, sizeof(enabled));
-    }
-    return provider_stats_ctl(&provider->stats, &ctl);
+    return priv != NULL
+               ? ctl_serve(&os_provider_ctl_table, priv, source, name, arg, size, type, args)
+               : UMF_RESULT_ERROR_INVALID_ARGUMENT;
 }
 
 static umf_result_t os_get_cache_line_size(void *priv, size_t *size) {

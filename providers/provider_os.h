@@ -5,7 +5,10 @@
 
 #include <umf/providers/provider_os_memory.h>
 
+#include "core/ctl.h"
 #include "core/utils.h"
+
+extern const ctl_table_t os_provider_ctl_table;
 
 /*
  * For a process that exits without destroying its provider: removes the name of its shared-memory

@@ -613,14 +613,14 @@ Test(pool, left_over_memory_of_a_destroyed_pool_leads_to_no_pool) {
 }
 
 static void assert_registry(umf_memory_pool_handle_t *pools, size_t count) {
-    pool_registry_t *registry = &umf_core_state.pools;
+    registry_t *registry = &umf_core_state.pools;
     cr_assert_eq(registry->count, count);
-    struct umf_memory_pool_t *at = registry->first;
-    struct umf_memory_pool_t *last = NULL;
+    registry_entry_t *at = registry->first;
+    registry_entry_t *last = NULL;
     for (size_t i = 0; i < count; i++) {
-        cr_assert_eq(at, pools[i]);
+        cr_assert_eq(at->object, pools[i]);
         last = at;
-        at = at->next_by_name;
+        at = at->next;
     }
     cr_assert_null(at);
     cr_assert_eq(registry->last, last);
