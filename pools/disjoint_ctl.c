@@ -156,6 +156,12 @@ static umf_result_t serve_bucket_count(const ctl_call_t *call, ctl_value_t *valu
     return UMF_RESULT_SUCCESS;
 }
 
+static umf_result_t serve_trim(const ctl_call_t *call, ctl_value_t *value) {
+    (void)value;
+    disjoint_shard_trim(call->object, 0);
+    return UMF_RESULT_SUCCESS;
+}
+
 static umf_result_t serve_post_initialize(const ctl_call_t *call, ctl_value_t *value) {
     (void)value;
     return disjoint_post_initialize(call->object);
@@ -164,7 +170,7 @@ static umf_result_t serve_post_initialize(const ctl_call_t *call, ctl_value_t *v
 /* clang-format off */
 #define PARAM(name, help)                                                                          \
     {"params." #name, UMF_CTL_SIZE, CTL_RW, serve_param, offsetof(disjoint_settings_t, name),      \
-     help " Set before creation only.", 0, 0}
+     help " Settable as a default only.", 0, 0}
 #define COUNTERS(name, counter, help)                                                              \
     {"stats." name, UMF_CTL_SIZE, CTL_R, serve_counter, counter, help, 0, 0},                      \
     {"buckets.{}.stats." name, UMF_CTL_SIZE, CTL_R, serve_bucket, counter, help " In one bucket.", 0, 0}
@@ -174,7 +180,7 @@ static const ctl_node_t nodes[] = {
     PARAM(max_poolable_size, "Larger requests go to the provider."),
     PARAM(capacity, "Empty slabs kept per bucket."),
     PARAM(min_bucket_size, "Bytes of the smallest blocks, a power of two."),
-    {"params.pool_trace", UMF_CTL_INT, CTL_RW, serve_trace, 0, "0 nothing, 1 counts slabs, 2 also calls, 3 also logs calls. Set before creation only.", 0, 0},
+    {"params.pool_trace", UMF_CTL_INT, CTL_RW, serve_trace, 0, "0 nothing, 1 counts slabs, 2 also calls, 3 also logs calls. Settable as a default only.", 0, 0},
     {"stats.used_memory", UMF_CTL_SIZE, CTL_R, serve_bytes, COUNTER_USED, "Bytes of live blocks that lie in slabs.", 0, 0},
     {"stats.reserved_memory", UMF_CTL_SIZE, CTL_R, serve_bytes, COUNTER_RESERVED, "Bytes of all slabs.", 0, 0},
     COUNTERS("alloc_num", COUNTER_ALLOC, "Allocations (pool_trace 2)."),
@@ -186,6 +192,7 @@ static const ctl_node_t nodes[] = {
     COUNTERS("max_slabs_in_pool", COUNTER_MAX_IN_POOL, "Most empty slabs kept so far (pool_trace 1)."),
     {"buckets.count", UMF_CTL_SIZE, CTL_R, serve_bucket_count, 0, "Number of buckets.", 0, 0},
     {"buckets.{}.size", UMF_CTL_SIZE, CTL_R, serve_bucket, COUNTER_SIZE, "Bytes of a block of the bucket.", 0, 0},
+    {"trim", UMF_CTL_NONE, CTL_X, serve_trim, 0, "Returns all empty slabs.", 0, 0},
     CTL_POST_INITIALIZE(serve_post_initialize),
 };
 /* clang-format on */

@@ -8,7 +8,10 @@
 
 #include <umf/memory_provider.h>
 
+#include "core/ctl.h"
 #include "pools/jemalloc_private.h"
+
+extern const ctl_table_t jemalloc_ctl_table; /* pool_jemalloc.c */
 
 typedef struct jemalloc_pool jemalloc_pool_t;
 typedef struct jemalloc_thread jemalloc_thread_t;
@@ -20,6 +23,7 @@ typedef struct jemalloc_entry {
     int free_flags;            /* tcache */
     umf_result_t last_error;
     int tcache;            /* -1: none */
+    _Atomic(size_t) live;  /* blocks that this thread took minus those it freed; wraps */
     jemalloc_pool_t *pool; /* under the module's lock; NULL: gone */
     jemalloc_thread_t *thread;
     struct jemalloc_entry *next, *previous; /* of the pool; under the module's lock */
@@ -41,12 +45,14 @@ struct jemalloc_pool {
     uint32_t slot; /* smallest number that no living pool has */
     uint64_t id;   /* unique in this library, not 0 */
     uint32_t arena_count;
+    bool ready;                   /* post_initialize has run: the settings stand */
     _Atomic(uint32_t) next_arena; /* threads take turns */
     _Atomic(uint32_t) exiting;    /* threads that are giving back their caches */
     jemalloc_entry_t *entries;    /* under the module's lock */
+    size_t live_retired;          /* `live` of entries that are gone; under the module's lock */
     jemalloc_pool_t *next_live;   /* under the module's lock */
     char name[64];
-    _Atomic(uint32_t) arena[]; /* index + 1; 0: not made yet */
+    _Atomic(uint32_t) *arena; /* arena_count of them: index + 1; 0: not made yet */
 };
 
 /* ---- jemalloc_thread.c ----------------------------------------------------------------------- */
@@ -65,6 +71,9 @@ void jemalloc_threads_add_pool(jemalloc_pool_t *pool);
 /* Takes the pool out and empties all threads' caches of its blocks. No thread may be in a call of
  * the pool. */
 void jemalloc_threads_remove_pool(jemalloc_pool_t *pool);
+
+/* Live blocks of the pool. */
+size_t jemalloc_threads_blocks(jemalloc_pool_t *pool);
 
 /* Around calls of the provider: they may come back to another jemalloc pool while jemalloc is in
  * the middle of something. */

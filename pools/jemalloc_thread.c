@@ -166,6 +166,7 @@ static bool entry_fill(jemalloc_entry_t *entry, jemalloc_pool_t *pool, bool nest
         entry->tcache >= 0 ? jemalloc_flag_tcache((unsigned)entry->tcache) : JEMALLOC_TCACHE_NONE;
     entry->alloc_flags = entry->free_flags | jemalloc_flag_arena(arena);
     entry->last_error = UMF_RESULT_SUCCESS;
+    store_relaxed(&entry->live, 0);
     return true;
 }
 
@@ -209,6 +210,7 @@ static void entry_unlink(jemalloc_entry_t *entry) {
     if (entry->next != NULL) {
         entry->next->previous = entry->previous;
     }
+    entry->pool->live_retired += load_relaxed(&entry->live);
     entry->pool = NULL;
     store_relaxed(&entry->pool_id, 0);
 }
@@ -256,6 +258,16 @@ void jemalloc_threads_remove_pool(jemalloc_pool_t *pool) {
     while (load_acquire(&pool->exiting) != 0) { // pairs with the sub in entry_end
         sched_yield();
     }
+}
+
+size_t jemalloc_threads_blocks(jemalloc_pool_t *pool) {
+    lock_acquire(&module.lock);
+    size_t blocks = pool->live_retired;
+    for (const jemalloc_entry_t *entry = pool->entries; entry != NULL; entry = entry->next) {
+        blocks += load_relaxed(&entry->live);
+    }
+    lock_release(&module.lock);
+    return blocks;
 }
 
 /* ---- end of a thread ------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 
 #include "core/base_alloc.h"
 #include "core/log.h"
+#include "core/pool_count.h"
 #include "pools/jemalloc_pool.h"
 
 static const char JEMALLOC_DEFAULT_NAME[] = "jemalloc";
@@ -74,8 +75,17 @@ static uint32_t default_arenas(void) {
     return arenas < JEMALLOC_ARENAS_MAX ? (uint32_t)arenas : JEMALLOC_ARENAS_MAX;
 }
 
-static size_t pool_bytes(uint32_t arenas) {
-    return sizeof(jemalloc_pool_t) + arenas * sizeof(((jemalloc_pool_t *)0)->arena[0]);
+static size_t arena_bytes(uint32_t arenas) {
+    return arenas * sizeof(((jemalloc_pool_t *)0)->arena[0]);
+}
+
+static size_t op_alloc_count(void *priv) {
+    return jemalloc_threads_blocks(priv);
+}
+
+static void pool_free(jemalloc_pool_t *pool) {
+    base_free(pool->arena, arena_bytes(pool->arena_count));
+    base_free(pool, sizeof(*pool));
 }
 
 static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const void *params,
@@ -93,8 +103,15 @@ static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const v
         return result;
     }
     uint32_t arenas = given->arenas > 0 ? (uint32_t)given->arenas : default_arenas();
-    jemalloc_pool_t *pool = base_alloc(pool_bytes(arenas));
+    static pool_extension_entry_t extension = {op_initialize, op_alloc_count, NULL};
+    pool_extension_register(&extension);
+    jemalloc_pool_t *pool = base_alloc(sizeof(*pool));
     if (pool == NULL) {
+        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
+    }
+    pool->arena = base_alloc(arena_bytes(arenas));
+    if (pool->arena == NULL) {
+        base_free(pool, sizeof(*pool));
         return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
     }
     pool->provider = provider;
@@ -104,7 +121,7 @@ static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const v
     unsigned first;
     if (!jemalloc_thread_enter() || !jemalloc_arena_get(pool, 0, &first)) {
         log_error("jemalloc could not make an arena");
-        base_free(pool, pool_bytes(arenas));
+        pool_free(pool);
         return UMF_RESULT_ERROR_MEMORY_PROVIDER_SPECIFIC;
     }
     jemalloc_threads_add_pool(pool);
@@ -120,7 +137,7 @@ static umf_result_t op_finalize(void *priv) {
     jemalloc_threads_remove_pool(pool);
     umf_result_t result = jemalloc_arenas_destroy(pool);
     if (result == UMF_RESULT_SUCCESS) { // else an arena still has the hooks
-        base_free(pool, pool_bytes(pool->arena_count));
+        pool_free(pool);
     }
     return result;
 }
@@ -130,6 +147,11 @@ static umf_result_t op_finalize(void *priv) {
 UMF_COLD static void *op_failed(jemalloc_entry_t *entry, umf_result_t result) {
     *(entry != NULL ? &entry->last_error : &jemalloc_self_error) = result;
     return NULL;
+}
+
+/* One more block, or one less, by the entry's thread: nobody else writes. */
+UMF_INLINE void op_count(jemalloc_entry_t *entry, size_t by) {
+    store_relaxed(&entry->live, load_relaxed(&entry->live) + by);
 }
 
 UMF_INLINE void *op_allocate(jemalloc_pool_t *pool, size_t size, int flags) {
@@ -143,6 +165,7 @@ UMF_INLINE void *op_allocate(jemalloc_pool_t *pool, size_t size, int flags) {
         return op_failed(entry, UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY);
     }
     entry->last_error = UMF_RESULT_SUCCESS;
+    op_count(entry, 1);
     return ptr;
 }
 
@@ -179,6 +202,7 @@ static umf_result_t op_free(void *priv, void *ptr) {
                                                     // caller may retry
     }
     umf_jemalloc_dallocx(ptr, entry->free_flags);
+    op_count(entry, (size_t)-1);
     return UMF_RESULT_SUCCESS;
 }
 
@@ -193,6 +217,7 @@ static void *op_realloc(void *priv, void *ptr, size_t size) {
     entry->last_error = UMF_RESULT_SUCCESS;
     if (size == 0) {
         umf_jemalloc_dallocx(ptr, entry->free_flags);
+        op_count(entry, (size_t)-1);
         return NULL;
     }
     void *moved = umf_jemalloc_rallocx(ptr, size, entry->alloc_flags);
@@ -229,15 +254,57 @@ static umf_result_t op_get_name(void *priv, const char **name) {
     return UMF_RESULT_SUCCESS;
 }
 
-/* The one node is the framework's "all settings are known now"; there are no settings to wait for.
- */
-static umf_result_t op_ctl(void *priv, umf_ctl_query_source_t source, const char *name, void *arg,
-                           size_t size, umf_ctl_query_type_t query_type, va_list args) {
-    (void)priv, (void)source, (void)arg, (void)size, (void)args;
-    if (name != NULL && query_type == CTL_QUERY_RUNNABLE && strcmp(name, "post_initialize") == 0) {
+/* ---- CTL ------------------------------------------------------------------------------------- */
+
+/* Before the first use: only the first arena is made then. */
+static umf_result_t arenas_change(jemalloc_pool_t *pool, size_t wanted) {
+    uint32_t count = wanted > 0 ? (uint32_t)wanted : default_arenas();
+    _Atomic(uint32_t) *arena = base_alloc(arena_bytes(count));
+    if (arena == NULL) {
+        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
+    }
+    store_relaxed(&arena[0], load_relaxed(&pool->arena[0]));
+    base_free(pool->arena, arena_bytes(pool->arena_count));
+    pool->arena = arena;
+    pool->arena_count = count;
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t serve_num_arenas(const ctl_call_t *call, ctl_value_t *value) {
+    jemalloc_pool_t *pool = call->object;
+    if (call->type == CTL_QUERY_READ) {
+        value->size = pool->arena_count;
         return UMF_RESULT_SUCCESS;
     }
-    return UMF_RESULT_ERROR_INVALID_CTL_PATH;
+    return pool->ready ? UMF_RESULT_ERROR_NOT_SUPPORTED : arenas_change(pool, value->size);
+}
+
+static umf_result_t op_trim_memory(void *priv, size_t min_bytes_to_keep);
+
+static umf_result_t serve_trim(const ctl_call_t *call, ctl_value_t *value) {
+    (void)value;
+    return op_trim_memory(call->object, 0);
+}
+
+static umf_result_t serve_post_initialize(const ctl_call_t *call, ctl_value_t *value) {
+    (void)value;
+    ((jemalloc_pool_t *)call->object)->ready = true;
+    return UMF_RESULT_SUCCESS;
+}
+
+static const ctl_node_t ctl_nodes[] = {
+    {"params.num_arenas", UMF_CTL_SIZE, CTL_RW, serve_num_arenas, 0,
+     "Arenas of the pool; 0 sets four per CPU. Settable as a default only.", 0, JEMALLOC_ARENAS_MAX},
+    {"trim", UMF_CTL_NONE, CTL_X, serve_trim, 0,
+     "Returns the memory that no block and no other thread's cache uses.", 0, 0},
+    CTL_POST_INITIALIZE(serve_post_initialize),
+};
+
+const ctl_table_t jemalloc_ctl_table = {ctl_nodes, ARRAY_LENGTH(ctl_nodes), NULL, 0};
+
+static umf_result_t op_ctl(void *priv, umf_ctl_query_source_t source, const char *name, void *arg,
+                           size_t size, umf_ctl_query_type_t query_type, va_list args) {
+    return ctl_serve(&jemalloc_ctl_table, priv, source, name, arg, size, query_type, args);
 }
 
 /* Empties this thread's cache, and returns what no block uses. Caches of other threads can not be

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base_alloc.h"
+#include "core/ctl.h"
 #include "core/log.h"
 #include "pools/scalable_library.h"
 
@@ -29,6 +30,9 @@ struct umf_scalable_pool_params_t {
 typedef struct scalable_pool {
     tbb_pool_t *tbb;
     umf_memory_provider_handle_t provider;
+    size_t granularity;
+    bool keep_all_memory;
+    bool ready; /* post_initialize has run: the settings stand */
     char name[SCALABLE_NAME_BYTES];
 } scalable_pool_t;
 
@@ -147,6 +151,22 @@ static int raw_free(intptr_t cookie, void *ptr, size_t bytes) {
 
 /* ---- operations ------------------------------------------------------------------------------ */
 
+static umf_result_t tbb_create(scalable_pool_t *pool, tbb_pool_t **created) {
+    const tbb_policy_t policy = {
+        .raw_alloc = raw_alloc,
+        .raw_free = raw_free,
+        .granularity = pool->granularity,
+        .version = TBB_POLICY_VERSION,
+        .keep_all_memory = pool->keep_all_memory,
+    };
+    int failed = tbb.pool_create((intptr_t)pool, &policy, created);
+    if (failed != 0) {
+        log_error("oneTBB could not make a pool: error %d", failed);
+        return UMF_RESULT_ERROR_MEMORY_PROVIDER_SPECIFIC;
+    }
+    return UMF_RESULT_SUCCESS;
+}
+
 static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const void *params,
                                   void **priv) {
     struct umf_scalable_pool_params_t defaults;
@@ -162,18 +182,12 @@ static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const v
     }
     pool->provider = provider;
     memcpy(pool->name, given->name, sizeof(pool->name));
-    const tbb_policy_t policy = {
-        .raw_alloc = raw_alloc,
-        .raw_free = raw_free,
-        .granularity = given->granularity,
-        .version = TBB_POLICY_VERSION,
-        .keep_all_memory = given->keep_all_memory,
-    };
-    int failed = tbb.pool_create((intptr_t)pool, &policy, &pool->tbb);
-    if (failed != 0) {
-        log_error("oneTBB could not make a pool: error %d", failed);
+    pool->granularity = given->granularity;
+    pool->keep_all_memory = given->keep_all_memory;
+    result = tbb_create(pool, &pool->tbb);
+    if (result != UMF_RESULT_SUCCESS) {
         base_free(pool, sizeof(*pool));
-        return UMF_RESULT_ERROR_MEMORY_PROVIDER_SPECIFIC;
+        return result;
     }
     *priv = pool;
     return UMF_RESULT_SUCCESS;
@@ -292,15 +306,64 @@ static umf_result_t op_get_name(void *priv, const char **name) {
     return UMF_RESULT_SUCCESS;
 }
 
-/* The one node is the framework's "all settings are known now"; there are no settings to wait for.
+/* ---- CTL ------------------------------------------------------------------------------------- */
+
+/* A setting changed before the first use: the pool is made again, since oneTBB's can not be told.
  */
-static umf_result_t op_ctl(void *priv, umf_ctl_query_source_t source, const char *name, void *arg,
-                           size_t size, umf_ctl_query_type_t query_type, va_list args) {
-    (void)priv, (void)source, (void)arg, (void)size, (void)args;
-    if (name != NULL && query_type == CTL_QUERY_RUNNABLE && strcmp(name, "post_initialize") == 0) {
+static umf_result_t settings_change(scalable_pool_t *pool, const scalable_pool_t *before) {
+    tbb_pool_t *fresh = NULL;
+    umf_result_t result = tbb_create(pool, &fresh);
+    if (result != UMF_RESULT_SUCCESS) {
+        pool->granularity = before->granularity;
+        pool->keep_all_memory = before->keep_all_memory;
+        return result;
+    }
+    tbb.pool_destroy(pool->tbb);
+    pool->tbb = fresh;
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t serve_granularity(const ctl_call_t *call, ctl_value_t *value) {
+    scalable_pool_t *pool = call->object;
+    const scalable_pool_t before = *pool;
+    if (call->type == CTL_QUERY_READ) {
+        value->size = pool->granularity;
         return UMF_RESULT_SUCCESS;
     }
-    return UMF_RESULT_ERROR_INVALID_CTL_PATH;
+    pool->granularity = pool->ready ? before.granularity : value->size;
+    return pool->ready ? UMF_RESULT_ERROR_NOT_SUPPORTED : settings_change(pool, &before);
+}
+
+static umf_result_t serve_keep_all(const ctl_call_t *call, ctl_value_t *value) {
+    scalable_pool_t *pool = call->object;
+    const scalable_pool_t before = *pool;
+    if (call->type == CTL_QUERY_READ) {
+        value->yes = pool->keep_all_memory;
+        return UMF_RESULT_SUCCESS;
+    }
+    pool->keep_all_memory = pool->ready ? before.keep_all_memory : value->yes;
+    return pool->ready ? UMF_RESULT_ERROR_NOT_SUPPORTED : settings_change(pool, &before);
+}
+
+static umf_result_t serve_post_initialize(const ctl_call_t *call, ctl_value_t *value) {
+    (void)value;
+    ((scalable_pool_t *)call->object)->ready = true;
+    return UMF_RESULT_SUCCESS;
+}
+
+static const ctl_node_t ctl_nodes[] = {
+    {"params.granularity", UMF_CTL_SIZE, CTL_RW, serve_granularity, 0,
+     "Bytes asked of the provider at a time. Settable as a default only.", 1, 0},
+    {"params.keep_all_memory", UMF_CTL_BOOL, CTL_RW, serve_keep_all, 0,
+     "Nothing goes back to the provider before the end. Settable as a default only.", 0, 0},
+    CTL_POST_INITIALIZE(serve_post_initialize),
+};
+
+const ctl_table_t scalable_ctl_table = {ctl_nodes, ARRAY_LENGTH(ctl_nodes), NULL, 0};
+
+static umf_result_t op_ctl(void *priv, umf_ctl_query_source_t source, const char *name, void *arg,
+                           size_t size, umf_ctl_query_type_t query_type, va_list args) {
+    return ctl_serve(&scalable_ctl_table, priv, source, name, arg, size, query_type, args);
 }
 
 static umf_result_t op_trim_memory(void *priv, size_t min_bytes_to_keep) {

@@ -4,7 +4,10 @@
 #ifndef UMF_POOLS_SCALABLE_LIBRARY_H
 #define UMF_POOLS_SCALABLE_LIBRARY_H
 
+#include "core/ctl.h"
 #include "core/libload.h"
+
+extern const ctl_table_t scalable_ctl_table; /* pool_scalable.c */
 
 typedef struct tbb_pool tbb_pool_t; /* rml::MemoryPool */
 

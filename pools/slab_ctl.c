@@ -152,7 +152,7 @@ static umf_result_t serve_post_initialize(const ctl_call_t *call, ctl_value_t *v
     {"stats." name, UMF_CTL_SIZE, CTL_R, serve_stat, offsetof(slab_stats_t, member), help, 0, 0}
 
 static const ctl_node_t nodes[] = {
-    {"params.chunk_size", UMF_CTL_SIZE, CTL_RW, serve_chunk_size, 0, "Bytes first taken from the provider, a multiple of 64 KiB. Set before the first allocation only.", MAP_SLICE_BYTES, (uint64_t)SLAB_CHUNK_SLICES_MAX * MAP_SLICE_BYTES},
+    {"params.chunk_size", UMF_CTL_SIZE, CTL_RW, serve_chunk_size, 0, "Bytes first taken from the provider, a multiple of 64 KiB. Settable until the first allocation.", MAP_SLICE_BYTES, (uint64_t)SLAB_CHUNK_SLICES_MAX * MAP_SLICE_BYTES},
     {"params.purge_delay", UMF_CTL_SIZE, CTL_RW, serve_purge_delay, 0, "Milliseconds that freed memory stays ready before it is purged.", 0, UINT32_MAX / 4},
     {"params.keep_all", UMF_CTL_BOOL, CTL_RW, serve_keep_all, 0, "Nothing is purged or returned before the end or a trim.", 0, 0},
     {"stats.used_memory", UMF_CTL_SIZE, CTL_R, serve_used, 0, "Bytes in blocks, those that threads keep ready included.", 0, 0},

@@ -14,7 +14,9 @@
 #include <umf.h>
 #include <umf/experimental/ctl.h>
 #include <umf/pools/pool_disjoint.h>
+#include <umf/pools/pool_jemalloc.h>
 #include <umf/pools/pool_proxy.h>
+#include <umf/pools/pool_scalable.h>
 #include <umf/pools/pool_slab.h>
 #include <umf/providers/provider_os_memory.h>
 
@@ -365,17 +367,31 @@ typedef struct counted_case {
 } counted_case_t;
 
 static const counted_case_t counted_cases[] = {
-    {"slab", umfSlabPoolOps, true},
-    {"disjoint", umfDisjointPoolOps, false},
-    {"proxy", umfProxyPoolOps, false},
+    {"slab", umfSlabPoolOps, true},         {"disjoint", umfDisjointPoolOps, false},
+    {"proxy", umfProxyPoolOps, false},      {"scalable", umfScalablePoolOps, true},
+    {"jemalloc", umfJemallocPoolOps, true},
 };
+
+/* NULL: not in this build or on this machine. */
+static pool_t counted_pool(const counted_case_t *c, provider_t provider) {
+    pool_t pool = NULL;
+    const umf_memory_pool_ops_t *ops = c->ops();
+    umf_result_t result = ops != NULL ? umfPoolCreate(ops, provider, NULL, 0, &pool)
+                                      : UMF_RESULT_ERROR_DEPENDENCY_UNAVAILABLE;
+    cr_assert(result == OK || result == UMF_RESULT_ERROR_DEPENDENCY_UNAVAILABLE, "%s", c->name);
+    return pool;
+}
 
 Test(ctl_count, every_pool_counts_its_live_blocks) {
     for (size_t i = 0; i < ARRAY_LENGTH(counted_cases); i++) {
         const counted_case_t *c = &counted_cases[i];
         provider_t provider = os_provider();
-        pool_t pool = pool_on(provider, c->ops(), NULL);
+        pool_t pool = counted_pool(c, provider);
         enum { BLOCKS = 300 };
+        if (pool == NULL) {
+            umfMemoryProviderDestroy(provider);
+            continue;
+        }
         void *block[BLOCKS];
         cr_expect_eq(alloc_count(pool), 0, "%s", c->name);
         for (int round = 0; round < 3; round++) {
@@ -401,19 +417,24 @@ Test(ctl_count, every_pool_counts_its_live_blocks) {
 }
 
 Test(ctl_count, realloc_and_calloc) {
-    provider_t provider = os_provider();
-    pool_t pool = pool_on(provider, umfSlabPoolOps(), NULL);
-    void *first = umfPoolRealloc(pool, NULL, 10);
-    void *second = umfPoolCalloc(pool, 10, 10);
-    cr_expect_eq(alloc_count(pool), 2);
-    first = umfPoolRealloc(pool, first, 100000);
-    cr_expect_eq(alloc_count(pool), 2);
-    cr_expect_null(umfPoolRealloc(pool, first, 0));
-    cr_expect_eq(alloc_count(pool), 1);
-    umfPoolFree(pool, second);
-    cr_expect_eq(alloc_count(pool), 0);
-    umfPoolDestroy(pool);
-    umfMemoryProviderDestroy(provider);
+    for (size_t i = 0; i < ARRAY_LENGTH(counted_cases); i++) {
+        provider_t provider = os_provider();
+        pool_t pool =
+            counted_cases[i].can_realloc ? counted_pool(&counted_cases[i], provider) : NULL;
+        if (pool != NULL) {
+            void *first = umfPoolRealloc(pool, NULL, 10);
+            void *second = umfPoolCalloc(pool, 10, 10);
+            cr_expect_eq(alloc_count(pool), 2);
+            first = umfPoolRealloc(pool, first, 100000);
+            cr_expect_eq(alloc_count(pool), 2);
+            cr_expect_null(umfPoolRealloc(pool, first, 0));
+            cr_expect_eq(alloc_count(pool), 1);
+            umfPoolFree(pool, second);
+            cr_expect_eq(alloc_count(pool), 0, "%s", counted_cases[i].name);
+            umfPoolDestroy(pool);
+        }
+        umfMemoryProviderDestroy(provider);
+    }
 }
 
 enum { COUNT_THREADS = 4, COUNT_EACH = 2000 };
@@ -441,8 +462,12 @@ Test(ctl_count, blocks_of_many_threads_freed_by_others) {
     for (size_t i = 0; i < ARRAY_LENGTH(counted_cases); i++) {
         const counted_case_t *c = &counted_cases[i];
         provider_t provider = os_provider();
-        pool_t pool = pool_on(provider, c->ops(), NULL);
+        pool_t pool = counted_pool(c, provider);
         pthread_t thread[COUNT_THREADS];
+        if (pool == NULL) {
+            umfMemoryProviderDestroy(provider);
+            continue;
+        }
         for (int phase = 0; phase < 2; phase++) {
             for (size_t n = 0; n < COUNT_THREADS; n++) {
                 work[n].pool = pool;
@@ -651,6 +676,58 @@ Test(ctl_default, they_override_parameters_of_pools_of_that_name) {
     umfPoolDestroy(renamed);
     umfPoolDestroy(third);
     umfMemoryProviderDestroy(provider);
+}
+
+/* Every parameter of every bundled pool. */
+Test(ctl_default, parameters_of_all_pools) {
+    static const struct {
+        const umf_memory_pool_ops_t *(*ops)(void);
+        const char *name, *param, *text;
+        size_t value, bytes;
+    } cases[] = {
+        {umfSlabPoolOps, "slab", "chunk_size", "0x200000", 0x200000, 8},
+        {umfSlabPoolOps, "slab", "purge_delay", "77", 77, 8},
+        {umfSlabPoolOps, "slab", "keep_all", "yes", 1, 1},
+        {umfDisjointPoolOps, "disjoint", "slab_min_size", "131072", 131072, 8},
+        {umfDisjointPoolOps, "disjoint", "max_poolable_size", "4096", 4096, 8},
+        {umfDisjointPoolOps, "disjoint", "capacity", "9", 9, 8},
+        {umfDisjointPoolOps, "disjoint", "min_bucket_size", "32", 32, 8},
+        {umfDisjointPoolOps, "disjoint", "pool_trace", "2", 2, 4},
+        {umfScalablePoolOps, "scalable", "granularity", "65536", 65536, 8},
+        {umfScalablePoolOps, "scalable", "keep_all_memory", "1", 1, 1},
+        {umfJemallocPoolOps, "jemalloc", "num_arenas", "3", 3, 8},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        for (int as_text = 0; as_text <= 1; as_text++) {
+            provider_t provider = os_provider();
+            char path[128], conf[200];
+            size_t value = cases[i].value;
+            pool_t pool = NULL;
+            snprintf(path, sizeof(path), "umf.pool.default.%s.params.%s", cases[i].name,
+                     cases[i].param);
+            snprintf(conf, sizeof(conf), "%s=%s", path, cases[i].text);
+            if (as_text) {
+                ctl_config_text("test", conf);
+            } else {
+                cr_assert_eq(umfCtlSet(path, &value, cases[i].bytes), OK);
+            }
+            if (cases[i].ops() != NULL &&
+                umfPoolCreate(cases[i].ops(), provider, NULL, 0, &pool) == OK) {
+                value = 0;
+                snprintf(path, sizeof(path), "umf.pool.by_handle.{}.params.%s", cases[i].param);
+                cr_expect_eq(umfCtlGet(path, &value, cases[i].bytes, pool), OK, "%s", path);
+                cr_expect_eq(value, cases[i].value, "%s", path);
+                void *ptr = umfPoolMalloc(pool, 100);
+                cr_expect_not_null(ptr);
+                bool any_time = i == 1 || i == 2;
+                cr_expect_eq(umfCtlSet(path, &value, cases[i].bytes, pool), any_time ? OK : NOTSUP,
+                             "%s", path);
+                umfPoolFree(pool, ptr);
+                umfPoolDestroy(pool);
+            }
+            umfMemoryProviderDestroy(provider);
+        }
+    }
 }
 
 Test(ctl_default, wrong_ones_are_no_obstacle) {
