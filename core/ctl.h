@@ -116,8 +116,8 @@ size_t ctl_value_bytes(umf_ctl_type_t type);
 typedef struct ctl_module {
     const char *name; /* one component; several modules may share it, the oldest answers first */
     const ctl_table_t *table;
-    void *object;            /* given to the handlers */
-    struct ctl_module *next; /* under the CTL lock for writing */
+    void *object;                      /* given to the handlers */
+    _Atomic(struct ctl_module *) next; /* under the CTL lock for writing */
 } ctl_module_t;
 
 /* Adds a module for good; it and its table stay where they are. Registering twice does nothing. */
