@@ -475,6 +475,20 @@ static void group_numa(void) {
               "numa_maps says '%s'", result.out);
     check_quiet_work("numa", "");
     CHECK_MSG(mentions(result.out, " default"), "numa_maps says '%s'", result.out);
+    if (access("/sys/devices/system/node/node1", R_OK) ==
+        0) { /* scripts/test-vm has such a machine */
+        check_quiet_work("numa", "os.numa.mode=bind;os.numa.nodes=1");
+        CHECK_MSG(mentions(result.out, " bind:1") && mentions(result.out, " N1=") &&
+                      !mentions(result.out, " N0="),
+                  "numa_maps says '%s'", result.out);
+        check_quiet_work("numa", "os.numa.mode=interleave;os.numa.nodes=0-1");
+        CHECK_MSG(mentions(result.out, " interleave:0-1") && mentions(result.out, " N0=") &&
+                      mentions(result.out, " N1="),
+                  "numa_maps says '%s'", result.out);
+        check_quiet_work("numa", "os.numa.mode=preferred;os.numa.nodes=1");
+        CHECK_MSG(mentions(result.out, " N1=") && !mentions(result.out, " N0="),
+                  "numa_maps says '%s'", result.out);
+    }
 }
 
 static const struct {
