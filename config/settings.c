@@ -29,7 +29,12 @@ void settings_complain(settings_run_t *run, const char *format, ...) {
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     text_buffer_t out = text_buffer(line, sizeof line);
-    text_put(&out, run->table->name);
+    text_put(&out, run->source != NULL ? run->source : run->table->name);
+    if (run->line != 0) {
+        char number[32];
+        snprintf(number, sizeof number, " line %u", run->line);
+        text_put(&out, number);
+    }
     text_put(&out, ": ");
     text_put(&out, message);
     run->errors++;
@@ -42,18 +47,30 @@ void settings_complain(settings_run_t *run, const char *format, ...) {
 
 /* ---- keys ---- */
 
-static const settings_key_t *find(const settings_table_t *table, text_t name) {
+const settings_key_t *settings_key_at(const settings_table_t *table, unsigned index) {
     for (unsigned i = 0; i < table->count; i++) {
-        const settings_key_t *key = &table->keys[i];
-        if (strlen(key->name) == name.bytes && memcmp(key->name, name.at, name.bytes) == 0) {
-            return key;
+        if (index < table->sections[i]->count) {
+            return &table->sections[i]->keys[index];
         }
+        index -= table->sections[i]->count;
     }
     return NULL;
 }
 
+/* The row of `name` and its number; NULL: there is none. */
+static const settings_key_t *find(const settings_table_t *table, text_t name, unsigned *index) {
+    const settings_key_t *key;
+    for (*index = 0; (key = settings_key_at(table, *index)) != NULL; ++*index) {
+        if (strlen(key->name) == name.bytes && memcmp(key->name, name.at, name.bytes) == 0) {
+            break;
+        }
+    }
+    return key;
+}
+
 const settings_key_t *settings_find(const settings_table_t *table, const char *name) {
-    return find(table, text_of(name));
+    unsigned index;
+    return find(table, text_of(name), &index);
 }
 
 static void set_add(settings_set_t *set, size_t index) {
@@ -65,8 +82,8 @@ static bool set_has(const settings_set_t *set, size_t index) {
 }
 
 static bool set_has_key(const settings_run_t *run, const settings_set_t *set, const char *name) {
-    const settings_key_t *key = settings_find(run->table, name);
-    return key != NULL && set_has(set, (size_t)(key - run->table->keys));
+    unsigned index;
+    return find(run->table, text_of(name), &index) != NULL && set_has(set, index);
 }
 
 bool settings_was_good(const settings_run_t *run, const char *name) {
@@ -112,14 +129,15 @@ static const char *similar_key(const settings_table_t *table, text_t name) {
     if (name.bytes > KEY_SHOWN) {
         return NULL;
     }
-    for (unsigned i = 0; i < table->count; i++) {
-        text_t key = text_of(table->keys[i].name);
+    const settings_key_t *row;
+    for (unsigned i = 0; (row = settings_key_at(table, i)) != NULL; i++) {
+        text_t key = text_of(row->name);
         if (key.bytes > KEY_SHOWN) {
             continue;
         }
         unsigned distance = edit_distance(name, key);
         if (distance < best_distance && 2 * distance < key.bytes) {
-            best = table->keys[i].name;
+            best = row->name;
             best_distance = distance;
         }
     }
@@ -144,8 +162,9 @@ static void complain_unknown(settings_run_t *run, text_t name, bool has_value) {
 /* ---- defaults and entries ---- */
 
 void settings_defaults(const settings_table_t *table, void *out) {
-    for (unsigned i = 0; i < table->count; i++) {
-        const settings_key_t *key = &table->keys[i];
+    const settings_key_t *key;
+    for (unsigned i = 0; (key = settings_key_at(table, i)) != NULL; i++) {
+        ASSERT(i < SETTINGS_KEYS_MAX);
         settings_value_clear(key, out);
         if (key->initial[0] != '\0') {
             settings_verdict_t verdict = settings_value_read(key, text_of(key->initial), out);
@@ -208,7 +227,8 @@ static void read_entry(settings_run_t *run, text_t entry) {
     bool has_value;
     text_t value = entry, name = text_trim(text_take(&value, '=', &has_value));
     value = text_trim(value);
-    const settings_key_t *key = find(run->table, name);
+    unsigned index;
+    const settings_key_t *key = find(run->table, name, &index);
     if (name.bytes == 0) {
         char shown[TEXT_SHOWN_BYTES(VALUE_SHOWN)];
         text_show(shown, VALUE_SHOWN, entry);
@@ -219,24 +239,50 @@ static void read_entry(settings_run_t *run, text_t entry) {
         complain_unknown(run, name, has_value);
         return;
     }
-    size_t index = (size_t)(key - run->table->keys);
     if (!read_known(run, key, value, has_value)) {
         set_add(&run->wrong, index);
         return;
     }
-    if (set_has(&run->good, index)) {
+    if (set_has(&run->good_here, index)) {
         settings_complain(run, "%s is given more than once; the last one counts", key->name);
     }
     set_add(&run->good, index);
+    set_add(&run->good_here, index);
 }
 
-void settings_parse(settings_run_t *run, const char *text) {
-    text_t rest = text_of(text != NULL ? text : "");
-    ASSERT(run->table->count <= SETTINGS_KEYS_MAX);
+static void read_entries(settings_run_t *run, text_t rest) {
     for (bool more = true; more;) {
         text_t entry = text_trim(text_take(&rest, ';', &more));
         if (entry.bytes != 0) {
             read_entry(run, entry);
+        }
+    }
+}
+
+void settings_parse(settings_run_t *run, const char *text) {
+    run->good_here = (settings_set_t){{0}};
+    read_entries(run, text_of(text != NULL ? text : ""));
+}
+
+void settings_parse_file(settings_run_t *run, const char *text, const char *source) {
+    text_t rest = text_of(text);
+    run->good_here = (settings_set_t){{0}};
+    run->source = source;
+    for (bool more = true; more;) {
+        text_t line = text_trim(text_take(&rest, '\n', &more));
+        run->line++;
+        if (line.bytes != 0 && line.at[0] != '#') {
+            read_entries(run, line);
+        }
+    }
+    run->source = NULL;
+    run->line = 0;
+}
+
+void settings_check(settings_run_t *run) {
+    for (unsigned i = 0; i < run->table->count; i++) {
+        if (run->table->sections[i]->check != NULL) {
+            run->table->sections[i]->check(run, run->out);
         }
     }
 }

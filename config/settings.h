@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Text settings: `key=value;key=value` read into a plain struct by a table with one row per key.
- * The same table checks values, words the error messages, and prints the help and the reference
- * page.
+ * Text settings: `key=value;key=value` read into a plain struct by a table with one row per key,
+ * in sections by topic. The same table checks values, words the error messages, and prints the
+ * help and the reference page.
  *
  * Grammar: entries are separated by `;`; white space around entries, keys and values is ignored,
  * and so are empty entries. A key of type WORD stands alone. Keys are case-sensitive, words in
- * values are not. A wrong entry gives one line and changes nothing; all other entries still count.
+ * values are not. In a file a line's end separates entries as well, and a line that begins with `#`
+ * is a comment. A wrong entry gives one line and changes nothing; all other entries still count.
  * When a key is given twice the last good value wins, said in one line.
  *
  * Works inside malloc before main: no allocation, no stdio stream, no locale, no state. Safe from
@@ -89,10 +90,24 @@ typedef struct settings_key {
 #define KEY_WORD(name, field, help)                                                                \
     { name, "", NULL, help, 0, 0, SETTINGS_WORD, SETTINGS_AT(field, bool) }
 
+struct settings_run;
+
+/* The keys of one topic: rows of one file. */
+typedef struct settings_section {
+    const char *title; /* heading in the help and the reference page */
+    const char *about; /* a sentence or two below it; NULL: none */
+    const settings_key_t *keys;
+    unsigned count;
+    /* Whether values that are good by themselves fit each other: says what does not and puts its
+     * default back. Called once, when everything is read, in the order of the sections. NULL:
+     * nothing to check. `out` is the struct that the table fills. */
+    void (*check)(struct settings_run *run, void *out);
+} settings_section_t;
+
 typedef struct settings_table {
     const char *name; /* of the variable: in front of every message */
-    const settings_key_t *keys;
-    unsigned count; /* at most SETTINGS_KEYS_MAX */
+    const settings_section_t *const *sections;
+    unsigned count;
 } settings_table_t;
 
 /* Where messages go; `line` NULL is umf_message (standard error). */
@@ -113,7 +128,10 @@ typedef struct settings_run {
     const settings_table_t *table;
     void *out;                   /* the struct to fill; holds the defaults already */
     const settings_sink_t *sink; /* NULL: umf_message */
-    settings_set_t good;         /* rows that got a good value */
+    const char *source;          /* in front of messages; NULL: the table's name */
+    unsigned line;               /* of a file; 0: none */
+    settings_set_t good;         /* rows that got a good value, from any text */
+    settings_set_t good_here;    /* from the text that is being read */
     settings_set_t wrong;        /* rows that got a wrong value */
     unsigned errors;             /* lines given */
 } settings_run_t;
@@ -123,6 +141,12 @@ void settings_defaults(const settings_table_t *table, void *out);
 
 /* Applies `text` (NULL: nothing). Fields without a good value stay as they are. */
 void settings_parse(settings_run_t *run, const char *text);
+
+/* The same for the content of a file; `source` is how messages call it. */
+void settings_parse_file(settings_run_t *run, const char *text, const char *source);
+
+/* Runs the sections' checks, after all texts. */
+void settings_check(settings_run_t *run);
 
 /*
  * Gives one line, "<table>: <message>", and counts it. For values that are good but do not fit
@@ -138,6 +162,8 @@ bool settings_was_good(const settings_run_t *run, const char *name);
  */
 bool settings_was_wrong(const settings_run_t *run, const char *name);
 
+/* Row `index` of the table, counted through all sections; NULL past the last. */
+const settings_key_t *settings_key_at(const settings_table_t *table, unsigned index);
 /* The row of `name`, or NULL. */
 const settings_key_t *settings_find(const settings_table_t *table, const char *name);
 

@@ -279,21 +279,30 @@ static void print_wrapped(int fd, const char *text, size_t indent, bool hanging)
     settings_print(fd, line);
 }
 
+static void help_key(int fd, const settings_key_t *key) {
+    char text[PIECE_BYTES];
+    text_buffer_t out = text_buffer(text, sizeof text);
+    text_put(&out, key->name);
+    if (key->type != SETTINGS_WORD) {
+        text_put(&out, " = ");
+        put_values(&out, key);
+        text_put(&out, key->initial[0] != '\0' ? " (default: " : " (default: none");
+        text_put(&out, key->initial);
+        text_put(&out, ")");
+    }
+    print_wrapped(fd, text, HELP_INDENT, true);
+    print_wrapped(fd, key->help, HELP_INDENT, false);
+}
+
 void settings_help(const settings_table_t *table, int fd) {
     for (unsigned i = 0; i < table->count; i++) {
-        const settings_key_t *key = &table->keys[i];
-        char text[PIECE_BYTES];
-        text_buffer_t out = text_buffer(text, sizeof text);
-        text_put(&out, key->name);
-        if (key->type != SETTINGS_WORD) {
-            text_put(&out, " = ");
-            put_values(&out, key);
-            text_put(&out, key->initial[0] != '\0' ? " (default: " : " (default: none");
-            text_put(&out, key->initial);
-            text_put(&out, ")");
+        const settings_section_t *section = table->sections[i];
+        settings_print(fd, i == 0 ? "" : "\n");
+        settings_print(fd, section->title);
+        settings_print(fd, "\n");
+        for (unsigned k = 0; k < section->count; k++) {
+            help_key(fd, &section->keys[k]);
         }
-        print_wrapped(fd, text, HELP_INDENT, true);
-        print_wrapped(fd, key->help, HELP_INDENT, false);
     }
 }
 
@@ -310,19 +319,32 @@ static void put_cell(text_buffer_t *out, const char *text, bool code) {
     text_put(out, " ");
 }
 
+static void markdown_key(int fd, const settings_key_t *key) {
+    char text[2 * PIECE_BYTES], values[PIECE_BYTES];
+    text_buffer_t out = text_buffer(text, sizeof text);
+    text_buffer_t short_form = text_buffer(values, sizeof values);
+    put_values(&short_form, key);
+    put_cell(&out, key->name, true);
+    put_cell(&out, values, key->type == SETTINGS_ENUM || key->type == SETTINGS_BOOL);
+    put_cell(&out, key->initial, true);
+    put_cell(&out, key->help, false);
+    text_put(&out, "|\n");
+    settings_print(fd, text);
+}
+
 void settings_markdown(const settings_table_t *table, int fd) {
-    settings_print(fd, "| key | values | default | meaning |\n| --- | --- | --- | --- |\n");
     for (unsigned i = 0; i < table->count; i++) {
-        const settings_key_t *key = &table->keys[i];
-        char text[2 * PIECE_BYTES], values[PIECE_BYTES];
-        text_buffer_t out = text_buffer(text, sizeof text);
-        text_buffer_t short_form = text_buffer(values, sizeof values);
-        put_values(&short_form, key);
-        put_cell(&out, key->name, true);
-        put_cell(&out, values, key->type == SETTINGS_ENUM || key->type == SETTINGS_BOOL);
-        put_cell(&out, key->initial, true);
-        put_cell(&out, key->help, false);
-        text_put(&out, "|\n");
-        settings_print(fd, text);
+        const settings_section_t *section = table->sections[i];
+        settings_print(fd, i == 0 ? "## " : "\n## ");
+        settings_print(fd, section->title);
+        settings_print(fd, "\n\n");
+        if (section->about != NULL) {
+            settings_print(fd, section->about);
+            settings_print(fd, "\n\n");
+        }
+        settings_print(fd, "| key | values | default | meaning |\n| --- | --- | --- | --- |\n");
+        for (unsigned k = 0; k < section->count; k++) {
+            markdown_key(fd, &section->keys[k]);
+        }
     }
 }

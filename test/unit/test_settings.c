@@ -56,68 +56,77 @@ static proxy_settings_t good(const char *text) {
     return settings;
 }
 
+/* Bytes of the field that count; 0: a string. Of a list only the count, its rest may be stale. */
+static size_t field_bytes(settings_type_t type) {
+    switch (type) {
+    case SETTINGS_BOOL:
+    case SETTINGS_WORD:
+        return sizeof(bool);
+    case SETTINGS_ENUM:
+    case SETTINGS_NODES:
+    case SETTINGS_WEIGHTS:
+        return sizeof(unsigned);
+    case SETTINGS_STRING:
+        return 0;
+    default:
+        return sizeof(uint64_t);
+    }
+}
+
 static void expect_equal(const proxy_settings_t *a, const proxy_settings_t *b, const char *text) {
-    cr_expect_eq(a->disposition, b->disposition, "%s", text);
-    cr_expect_eq(a->size_threshold, b->size_threshold, "%s", text);
-    cr_expect_eq(a->pool, b->pool, "%s", text);
-    cr_expect_eq(a->numa_mode, b->numa_mode, "%s", text);
-    cr_expect_eq(a->numa_nodes.count, b->numa_nodes.count, "%s", text);
-    cr_expect_eq(a->numa_part_size, b->numa_part_size, "%s", text);
-    cr_expect_eq(a->numa_partitions.count, b->numa_partitions.count, "%s", text);
-    cr_expect_eq(a->page_size, b->page_size, "%s", text);
-    cr_expect_eq(a->page_strict, b->page_strict, "%s", text);
-    cr_expect_eq(a->slab_chunk_size, b->slab_chunk_size, "%s", text);
-    cr_expect_eq(a->slab_purge_delay_ms, b->slab_purge_delay_ms, "%s", text);
-    cr_expect_eq(a->slab_keep_all, b->slab_keep_all, "%s", text);
-    cr_expect_eq(a->stats, b->stats, "%s", text);
-    cr_expect_str_eq(a->log, b->log, "%s", text);
-    cr_expect_eq(a->on_error, b->on_error, "%s", text);
-    cr_expect_eq(a->help, b->help, "%s", text);
+    const settings_key_t *key;
+    for (unsigned i = 0; (key = settings_key_at(proxy_settings_table(), i)) != NULL; i++) {
+        const char *x = (const char *)a + key->offset, *y = (const char *)b + key->offset;
+        size_t bytes = field_bytes(key->type);
+        cr_expect_eq(bytes != 0 ? memcmp(x, y, bytes) : strcmp(x, y), 0, "%s: %s differs", text,
+                     key->name);
+    }
 }
 
 Test(settings, nothing_given_means_defaults) {
     static const char *const empty[] = {NULL, "", ";", ";;;", " ; \t;\n", "   "};
     for (size_t i = 0; i < ARRAY_LENGTH(empty); i++) {
         proxy_settings_t s = good(empty[i]);
-        cr_expect_eq(s.disposition, PROXY_DISPOSITION_PRIVATE);
-        cr_expect_eq(s.size_threshold, 0);
-        cr_expect_eq(s.pool, PROXY_POOL_SLAB);
-        cr_expect_eq(s.numa_mode, PROXY_NUMA_DEFAULT);
-        cr_expect_eq(s.numa_nodes.count, 0);
-        cr_expect_eq(s.numa_part_size, 0);
-        cr_expect_eq(s.numa_partitions.count, 0);
-        cr_expect_eq(s.page_size, PROXY_PAGE_DEFAULT);
-        cr_expect_not(s.page_strict);
-        cr_expect_eq(s.slab_chunk_size, 0);
-        cr_expect(s.slab_purge_delay_ms <= 3600000);
-        cr_expect_not(s.slab_keep_all);
-        cr_expect_eq(s.stats, PROXY_STATS_OFF);
-        cr_expect_str_empty(s.log);
-        cr_expect_eq(s.on_error, PROXY_ON_ERROR_DEFAULT);
-        cr_expect_not(s.help);
+        cr_expect_eq(s.os.disposition, PROXY_DISPOSITION_PRIVATE);
+        cr_expect_eq(s.choice.size_threshold, 0);
+        cr_expect_eq(s.choice.pool, PROXY_POOL_SLAB);
+        cr_expect_eq(s.os.numa_mode, PROXY_NUMA_DEFAULT);
+        cr_expect_eq(s.os.numa_nodes.count, 0);
+        cr_expect_eq(s.os.numa_part_size, 0);
+        cr_expect_eq(s.os.numa_partitions.count, 0);
+        cr_expect_eq(s.os.page_size, PROXY_PAGE_DEFAULT);
+        cr_expect_not(s.os.page_strict);
+        cr_expect_eq(s.slab.chunk_size, 0);
+        cr_expect(s.slab.purge_delay_ms <= 3600000);
+        cr_expect_not(s.slab.keep_all);
+        cr_expect_eq(s.stats.when, PROXY_STATS_OFF);
+        cr_expect_str_empty(s.report.log);
+        cr_expect_eq(s.report.on_error, PROXY_ON_ERROR_DEFAULT);
+        cr_expect_not(s.report.help);
     }
 }
 
 Test(settings, every_word_sets_its_value) {
-    cr_expect_eq(good("page.disposition=private").disposition, PROXY_DISPOSITION_PRIVATE);
-    cr_expect_eq(good("page.disposition=shared-shm").disposition, PROXY_DISPOSITION_SHARED_SHM);
-    cr_expect_eq(good("page.disposition=shared-fd").disposition, PROXY_DISPOSITION_SHARED_FD);
-    cr_expect_eq(good("pool=slab").pool, PROXY_POOL_SLAB);
-    cr_expect_eq(good("pool=proxy").pool, PROXY_POOL_PROXY);
-    cr_expect_eq(good("os.numa.mode=default").numa_mode, PROXY_NUMA_DEFAULT);
-    cr_expect_eq(good("os.numa.mode=bind;os.numa.nodes=0").numa_mode, PROXY_NUMA_BIND);
-    cr_expect_eq(good("os.numa.mode=interleave;os.numa.nodes=0").numa_mode, PROXY_NUMA_INTERLEAVE);
-    cr_expect_eq(good("os.numa.mode=preferred").numa_mode, PROXY_NUMA_PREFERRED);
-    cr_expect_eq(good("os.numa.nodes=1;os.numa.mode=preferred").numa_nodes.node[0], 1);
-    cr_expect_eq(good("os.numa.mode=split;os.numa.nodes=0").numa_mode, PROXY_NUMA_SPLIT);
-    cr_expect_eq(good("os.numa.mode=local").numa_mode, PROXY_NUMA_LOCAL);
-    cr_expect_eq(good("os.page.size=default").page_size, PROXY_PAGE_DEFAULT);
-    cr_expect_eq(good("os.page.size=transparent").page_size, PROXY_PAGE_TRANSPARENT);
-    cr_expect_eq(good("os.page.size=2M").page_size, PROXY_PAGE_2M);
-    cr_expect_eq(good("os.page.size=1g").page_size, PROXY_PAGE_1G);
-    cr_expect_eq(good("stats=exit").stats, PROXY_STATS_EXIT);
-    cr_expect(good("help").help);
-    cr_expect(good("os.page.size=2M;os.page.strict=yes").page_strict);
+    cr_expect_eq(good("page.disposition=private").os.disposition, PROXY_DISPOSITION_PRIVATE);
+    cr_expect_eq(good("page.disposition=shared-shm").os.disposition, PROXY_DISPOSITION_SHARED_SHM);
+    cr_expect_eq(good("page.disposition=shared-fd").os.disposition, PROXY_DISPOSITION_SHARED_FD);
+    cr_expect_eq(good("pool=slab").choice.pool, PROXY_POOL_SLAB);
+    cr_expect_eq(good("pool=proxy").choice.pool, PROXY_POOL_PROXY);
+    cr_expect_eq(good("os.numa.mode=default").os.numa_mode, PROXY_NUMA_DEFAULT);
+    cr_expect_eq(good("os.numa.mode=bind;os.numa.nodes=0").os.numa_mode, PROXY_NUMA_BIND);
+    cr_expect_eq(good("os.numa.mode=interleave;os.numa.nodes=0").os.numa_mode,
+                 PROXY_NUMA_INTERLEAVE);
+    cr_expect_eq(good("os.numa.mode=preferred").os.numa_mode, PROXY_NUMA_PREFERRED);
+    cr_expect_eq(good("os.numa.nodes=1;os.numa.mode=preferred").os.numa_nodes.node[0], 1);
+    cr_expect_eq(good("os.numa.mode=split;os.numa.nodes=0").os.numa_mode, PROXY_NUMA_SPLIT);
+    cr_expect_eq(good("os.numa.mode=local").os.numa_mode, PROXY_NUMA_LOCAL);
+    cr_expect_eq(good("os.page.size=default").os.page_size, PROXY_PAGE_DEFAULT);
+    cr_expect_eq(good("os.page.size=transparent").os.page_size, PROXY_PAGE_TRANSPARENT);
+    cr_expect_eq(good("os.page.size=2M").os.page_size, PROXY_PAGE_2M);
+    cr_expect_eq(good("os.page.size=1g").os.page_size, PROXY_PAGE_1G);
+    cr_expect_eq(good("stats=exit").stats.when, PROXY_STATS_EXIT);
+    cr_expect(good("help").report.help);
+    cr_expect(good("os.page.size=2M;os.page.strict=yes").os.page_strict);
 }
 
 Test(settings, a_bool_has_eight_words) {
@@ -126,11 +135,11 @@ Test(settings, a_bool_has_eight_words) {
     char text[64];
     for (size_t i = 0; i < ARRAY_LENGTH(yes); i++) {
         snprintf(text, sizeof text, "slab.keep.all=%s", yes[i]);
-        cr_expect(good(text).slab_keep_all, "%s", text);
+        cr_expect(good(text).slab.keep_all, "%s", text);
     }
     for (size_t i = 0; i < ARRAY_LENGTH(no); i++) {
         snprintf(text, sizeof text, "slab.keep.all=%s", no[i]);
-        cr_expect_not(good(text).slab_keep_all, "%s", text);
+        cr_expect_not(good(text).slab.keep_all, "%s", text);
     }
 }
 
@@ -163,41 +172,41 @@ Test(settings, sizes_and_times_take_suffixes) {
     char text[64];
     for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
         snprintf(text, sizeof text, "size.threshold=%s", sizes[i].text);
-        cr_expect_eq(good(text).size_threshold, sizes[i].bytes, "%s", text);
+        cr_expect_eq(good(text).choice.size_threshold, sizes[i].bytes, "%s", text);
     }
     for (size_t i = 0; i < ARRAY_LENGTH(times); i++) {
         snprintf(text, sizeof text, "slab.purge.delay=%s", times[i].text);
-        cr_expect_eq(good(text).slab_purge_delay_ms, times[i].msec, "%s", text);
+        cr_expect_eq(good(text).slab.purge_delay_ms, times[i].msec, "%s", text);
     }
-    cr_expect_eq(good("slab.chunk.size=4M").slab_chunk_size, 4u << 20);
+    cr_expect_eq(good("slab.chunk.size=4M").slab.chunk_size, 4u << 20);
 }
 
 Test(settings, lists_keep_their_order) {
     proxy_settings_t s =
         good("os.numa.mode=interleave;os.numa.nodes=5,0-3,1023;os.numa.part.size=2M");
     static const unsigned nodes[] = {5, 0, 1, 2, 3, 1023};
-    cr_assert_eq(s.numa_nodes.count, ARRAY_LENGTH(nodes));
-    cr_expect_arr_eq(s.numa_nodes.node, nodes, sizeof nodes);
-    cr_expect_eq(s.numa_part_size, 2u << 20);
+    cr_assert_eq(s.os.numa_nodes.count, ARRAY_LENGTH(nodes));
+    cr_expect_arr_eq(s.os.numa_nodes.node, nodes, sizeof nodes);
+    cr_expect_eq(s.os.numa_part_size, 2u << 20);
 
     s = good("os.numa.mode=split;os.numa.nodes=0,1;os.numa.partitions=0:1,1:4294967295,0:3");
-    cr_assert_eq(s.numa_partitions.count, 3);
-    cr_expect_eq(s.numa_partitions.part[1].node, 1);
-    cr_expect_eq(s.numa_partitions.part[1].weight, UINT32_MAX);
-    cr_expect_eq(s.numa_partitions.part[2].node, 0);
-    cr_expect_eq(s.numa_partitions.part[2].weight, 3);
+    cr_assert_eq(s.os.numa_partitions.count, 3);
+    cr_expect_eq(s.os.numa_partitions.part[1].node, 1);
+    cr_expect_eq(s.os.numa_partitions.part[1].weight, UINT32_MAX);
+    cr_expect_eq(s.os.numa_partitions.part[2].node, 0);
+    cr_expect_eq(s.os.numa_partitions.part[2].weight, 3);
 
     s = good("os.numa.mode=bind;os.numa.nodes=0-255");
-    cr_expect_eq(s.numa_nodes.count, SETTINGS_LIST_MAX);
-    cr_expect_eq(s.numa_nodes.node[255], 255);
+    cr_expect_eq(s.os.numa_nodes.count, SETTINGS_LIST_MAX);
+    cr_expect_eq(s.os.numa_nodes.node[255], 255);
 }
 
 Test(settings, white_space_and_empty_entries_do_not_matter) {
     proxy_settings_t s =
         good("  ;\n\tpool =  proxy ;; size.threshold\t=\t64 ;\n\n os.page.size = 1G;");
-    cr_expect_eq(s.pool, PROXY_POOL_PROXY);
-    cr_expect_eq(s.size_threshold, 64);
-    cr_expect_eq(s.page_size, PROXY_PAGE_1G);
+    cr_expect_eq(s.choice.pool, PROXY_POOL_PROXY);
+    cr_expect_eq(s.choice.size_threshold, 64);
+    cr_expect_eq(s.os.page_size, PROXY_PAGE_1G);
 }
 
 Test(settings, a_log_text_is_rewritten_for_the_logger) {
@@ -210,7 +219,7 @@ Test(settings, a_log_text_is_rewritten_for_the_logger) {
         {"log=timestamp:no,output:file,x=y", "timestamp:no;output:file,x=y"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        cr_expect_str_eq(good(cases[i][0]).log, cases[i][1]);
+        cr_expect_str_eq(good(cases[i][0]).report.log, cases[i][1]);
     }
 }
 
@@ -383,8 +392,8 @@ Test(settings, other_entries_count_beside_a_bad_one) {
         /* A bad value for one of the two keys is the second value then, and the good one stays. */
         cr_expect_eq(lines.count, 1, "\"%s\" gave %u lines, last: %s", text, lines.count,
                      lines.last);
-        cr_expect_eq(s.stats, PROXY_STATS_EXIT, "%s", text);
-        cr_expect_eq(s.on_error, PROXY_ON_ERROR_WARN, "%s", text);
+        cr_expect_eq(s.stats.when, PROXY_STATS_EXIT, "%s", text);
+        cr_expect_eq(s.report.on_error, PROXY_ON_ERROR_WARN, "%s", text);
     }
 }
 
@@ -392,7 +401,7 @@ Test(settings, three_bad_entries_give_three_lines) {
     proxy_settings_t s;
     lines_t lines;
     cr_expect_eq(parse(&s, "poool=slab;size.threshold=222;abcd;stats=never", &lines), 3);
-    cr_expect_eq(s.size_threshold, 222);
+    cr_expect_eq(s.choice.size_threshold, 222);
 }
 
 Test(settings, the_last_good_value_of_a_repeated_key_counts) {
@@ -401,11 +410,11 @@ Test(settings, the_last_good_value_of_a_repeated_key_counts) {
     cr_expect_eq(parse(&s, "size.threshold=1;size.threshold=2", &lines), 1);
     cr_expect_str_eq(lines.last,
                      "UMF_PROXY: size.threshold is given more than once; the last one counts");
-    cr_expect_eq(s.size_threshold, 2);
+    cr_expect_eq(s.choice.size_threshold, 2);
     cr_expect_eq(parse(&s, "size.threshold=1;size.threshold=x", &lines), 1);
-    cr_expect_eq(s.size_threshold, 1);
+    cr_expect_eq(s.choice.size_threshold, 1);
     cr_expect_eq(parse(&s, "size.threshold=x;size.threshold=1", &lines), 1);
-    cr_expect_eq(s.size_threshold, 1);
+    cr_expect_eq(s.choice.size_threshold, 1);
 }
 
 Test(settings, what_does_not_fit_is_dropped_and_the_rest_stays) {
@@ -414,20 +423,20 @@ Test(settings, what_does_not_fit_is_dropped_and_the_rest_stays) {
     cr_expect_eq(parse(&s, "page.disposition=shared-fd;os.numa.mode=bind;os.numa.nodes=0", &lines),
                  1);
     cr_expect_not_null(strstr(lines.last, "os.numa.mode=bind: not allowed with shared memory"));
-    cr_expect_eq(s.disposition, PROXY_DISPOSITION_SHARED_FD);
-    cr_expect_eq(s.numa_mode, PROXY_NUMA_DEFAULT);
-    cr_expect_eq(s.numa_nodes.count, 0);
+    cr_expect_eq(s.os.disposition, PROXY_DISPOSITION_SHARED_FD);
+    cr_expect_eq(s.os.numa_mode, PROXY_NUMA_DEFAULT);
+    cr_expect_eq(s.os.numa_nodes.count, 0);
 
     cr_expect_eq(parse(&s, "os.numa.mode=local;os.numa.nodes=0", &lines), 1);
-    cr_expect_eq(s.numa_mode, PROXY_NUMA_LOCAL);
-    cr_expect_eq(s.numa_nodes.count, 0);
+    cr_expect_eq(s.os.numa_mode, PROXY_NUMA_LOCAL);
+    cr_expect_eq(s.os.numa_nodes.count, 0);
 
     cr_expect_eq(
         parse(&s, "os.numa.mode=split;os.numa.nodes=0;os.numa.partitions=0:1,3:1,4:1", &lines), 1);
     cr_expect_not_null(strstr(lines.last, "node 3 is not in os.numa.nodes"));
-    cr_expect_eq(s.numa_mode, PROXY_NUMA_SPLIT);
-    cr_expect_eq(s.numa_nodes.count, 1);
-    cr_expect_eq(s.numa_partitions.count, 0);
+    cr_expect_eq(s.os.numa_mode, PROXY_NUMA_SPLIT);
+    cr_expect_eq(s.os.numa_nodes.count, 1);
+    cr_expect_eq(s.os.numa_partitions.count, 0);
 }
 
 Test(settings, a_later_text_goes_on_top_of_an_earlier_one) {
@@ -435,14 +444,14 @@ Test(settings, a_later_text_goes_on_top_of_an_earlier_one) {
     lines_t lines = {0};
     settings_sink_t sink = {take_line, &lines};
     cr_expect_eq(proxy_settings_parse_to(&s, "os.numa.nodes=0,2;pool=proxy", &sink), 0);
-    cr_expect_eq(s.numa_mode, PROXY_NUMA_BIND);
-    cr_expect_eq(s.numa_nodes.count, 2);
-    cr_expect_eq(s.pool, PROXY_POOL_PROXY);
-    cr_expect_str_eq(s.log, "level:debug;output:stderr");
+    cr_expect_eq(s.os.numa_mode, PROXY_NUMA_BIND);
+    cr_expect_eq(s.os.numa_nodes.count, 2);
+    cr_expect_eq(s.choice.pool, PROXY_POOL_PROXY);
+    cr_expect_str_eq(s.report.log, "level:debug;output:stderr");
 
     cr_expect_eq(proxy_settings_parse_to(&s, "os.numa.mode=bnd", &sink), 1);
-    cr_expect_eq(s.numa_mode, PROXY_NUMA_BIND, "a wrong value leaves the earlier one");
-    cr_expect_eq(s.numa_nodes.count, 2);
+    cr_expect_eq(s.os.numa_mode, PROXY_NUMA_BIND, "a wrong value leaves the earlier one");
+    cr_expect_eq(s.os.numa_nodes.count, 2);
 }
 
 Test(settings, a_wrong_value_after_a_good_one_leaves_the_good_one) {
@@ -450,8 +459,8 @@ Test(settings, a_wrong_value_after_a_good_one_leaves_the_good_one) {
     lines_t lines;
     cr_expect_eq(
         parse(&s, "os.numa.mode=bind;os.numa.nodes=1;os.numa.mode=x;os.numa.nodes=x", &lines), 2);
-    cr_expect_eq(s.numa_mode, PROXY_NUMA_BIND);
-    cr_expect_eq(s.numa_nodes.count, 1);
+    cr_expect_eq(s.os.numa_mode, PROXY_NUMA_BIND);
+    cr_expect_eq(s.os.numa_nodes.count, 1);
 }
 
 /* ---- size ---- */
@@ -503,7 +512,7 @@ Test(settings, a_log_text_fits_or_is_refused) {
         text[head + length] = '\0';
         parse(&s, text, &lines);
         cr_expect_eq(lines.count, strlen(text) - 4 >= PROXY_LOG_BYTES ? 1 : 0, "%zu", length);
-        cr_expect_eq(strlen(s.log), lines.count != 0 ? 0 : strlen(text) - 4);
+        cr_expect_eq(strlen(s.report.log), lines.count != 0 ? 0 : strlen(text) - 4);
     }
 }
 
@@ -583,14 +592,17 @@ Test(settings, any_text_is_safe_and_leaves_usable_settings) {
         char *text = strdup(source); /* its end is where a sanitizer looks */
         parse(&s, text, &lines);
         free(text);
-        bool takes_nodes = s.numa_mode != PROXY_NUMA_DEFAULT && s.numa_mode != PROXY_NUMA_LOCAL;
-        cr_assert(s.disposition == PROXY_DISPOSITION_PRIVATE || s.numa_mode == PROXY_NUMA_DEFAULT);
-        cr_assert(takes_nodes || s.numa_nodes.count == 0);
-        cr_assert(!takes_nodes || s.numa_mode == PROXY_NUMA_PREFERRED || s.numa_nodes.count > 0);
-        cr_assert(s.numa_part_size == 0 || s.numa_mode == PROXY_NUMA_INTERLEAVE);
-        cr_assert(s.numa_partitions.count == 0 || s.numa_mode == PROXY_NUMA_SPLIT);
-        cr_assert(s.size_threshold <= UINT64_C(1) << 40);
-        cr_assert(memchr(s.log, '\0', sizeof s.log) != NULL);
+        bool takes_nodes =
+            s.os.numa_mode != PROXY_NUMA_DEFAULT && s.os.numa_mode != PROXY_NUMA_LOCAL;
+        cr_assert(s.os.disposition == PROXY_DISPOSITION_PRIVATE ||
+                  s.os.numa_mode == PROXY_NUMA_DEFAULT);
+        cr_assert(takes_nodes || s.os.numa_nodes.count == 0);
+        cr_assert(!takes_nodes || s.os.numa_mode == PROXY_NUMA_PREFERRED ||
+                  s.os.numa_nodes.count > 0);
+        cr_assert(s.os.numa_part_size == 0 || s.os.numa_mode == PROXY_NUMA_INTERLEAVE);
+        cr_assert(s.os.numa_partitions.count == 0 || s.os.numa_mode == PROXY_NUMA_SPLIT);
+        cr_assert(s.choice.size_threshold <= UINT64_C(1) << 40);
+        cr_assert(memchr(s.report.log, '\0', sizeof s.report.log) != NULL);
     }
 }
 
@@ -609,33 +621,15 @@ static char *printed(void (*print)(int fd)) {
     return output;
 }
 
-static const char *const all_keys[] = {
-    "page.disposition",
-    "size.threshold",
-    "pool",
-    "os.numa.mode",
-    "os.numa.nodes",
-    "os.numa.part.size",
-    "os.numa.partitions",
-    "os.page.size",
-    "os.page.strict",
-    "slab.chunk.size",
-    "slab.purge.delay",
-    "slab.keep.all",
-    "stats",
-    "log",
-    "on.error",
-    "help",
-};
-
 Test(settings, help_shows_every_key_within_100_columns) {
     char *help = printed(proxy_settings_help);
-    unsigned entries = 0;
-    for (size_t i = 0; i < ARRAY_LENGTH(all_keys); i++) {
+    const settings_key_t *key;
+    unsigned entries = 0, keys = 0;
+    for (; (key = settings_key_at(proxy_settings_table(), keys)) != NULL; keys++) {
         char entry[64];
-        snprintf(entry, sizeof entry, "\n  %s%s", all_keys[i],
-                 strcmp(all_keys[i], "help") == 0 ? "\n" : " = ");
-        cr_expect_not_null(strstr(help, entry), "%s", all_keys[i]);
+        snprintf(entry, sizeof entry, "\n  %s%s", key->name,
+                 key->type == SETTINGS_WORD ? "\n" : " = ");
+        cr_expect_not_null(strstr(help, entry), "%s", key->name);
     }
     for (char *line = help, *end; *line != '\0'; line = end + 1) {
         end = strchr(line, '\n');
@@ -643,8 +637,55 @@ Test(settings, help_shows_every_key_within_100_columns) {
         cr_expect(end - line <= 100, "%td columns: %.*s", end - line, (int)(end - line), line);
         entries += line[0] == ' ' && line[1] == ' ' && line[2] != ' ';
     }
-    cr_expect_eq(entries, ARRAY_LENGTH(all_keys), "a key of the table is missing in this test");
+    cr_expect(entries == keys && keys >= 16, "%u entries for %u keys", entries, keys);
     free(help);
+}
+
+Test(settings, no_two_rows_have_one_name_or_one_field) {
+    const settings_key_t *a, *b;
+    for (unsigned i = 0; (a = settings_key_at(proxy_settings_table(), i)) != NULL; i++) {
+        for (unsigned k = 0; k < i; k++) {
+            b = settings_key_at(proxy_settings_table(), k);
+            cr_expect_str_neq(a->name, b->name);
+            cr_expect_neq(a->offset, b->offset, "%s and %s", a->name, b->name);
+        }
+    }
+}
+
+Test(settings, in_a_file_lines_are_entries_and_hashes_comments) {
+    static const char text[] = "# a comment; pool=bogus\n\n  pool = proxy \n"
+                               "size.threshold=64; slab.keep.all=yes\r\n#\nstats=exit";
+    proxy_settings_t s;
+    lines_t lines = {0};
+    settings_sink_t sink = {take_line, &lines};
+    settings_run_t run = {.table = proxy_settings_table(), .out = &s, .sink = &sink};
+    proxy_settings_defaults(&s);
+    settings_parse_file(&run, text, "FILE");
+    cr_expect_eq(lines.count, 0, "%s", lines.last);
+    cr_expect_eq(s.choice.pool, PROXY_POOL_PROXY);
+    cr_expect_eq(s.choice.size_threshold, 64);
+    cr_expect(s.slab.keep_all);
+    cr_expect_eq(s.stats.when, PROXY_STATS_EXIT);
+    settings_parse(&run, "size.threshold=65"); /* the later text counts, and may repeat a key */
+    cr_expect_eq(lines.count, 0, "%s", lines.last);
+    cr_expect_eq(s.choice.size_threshold, 65);
+}
+
+static void take_any_line(void *context, const char *text) {
+    lines_t *lines = context;
+    lines->count++;
+    snprintf(lines->last, sizeof lines->last, "%s", text);
+}
+
+Test(settings, a_mistake_in_a_file_is_told_with_its_line) {
+    proxy_settings_t s;
+    lines_t lines = {0};
+    settings_sink_t sink = {take_any_line, &lines};
+    settings_run_t run = {.table = proxy_settings_table(), .out = &s, .sink = &sink};
+    proxy_settings_defaults(&s);
+    settings_parse_file(&run, "pool=slab\n#\n\nstats=often # no\n", "FILE x");
+    cr_expect_eq(lines.count, 1);
+    cr_expect_str_eq(lines.last, "FILE x line 4: stats=often # no: not allowed; use off or exit");
 }
 
 /* What help says is the default is taken as a value, and changes nothing. */
