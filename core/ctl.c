@@ -51,16 +51,32 @@ void ctl_register(ctl_module_t *module) {
     lock_release(&ctl->lock);
 }
 
-static umf_result_t module_request(const ctl_module_t *module, ctl_request_t *request) {
-    return ctl_serve(module->table, module->object, request->source, request->rest, request->arg,
-                     request->size, request->type, request->args->list);
+const ctl_table_t *ctl_module_table(ctl_module_t *module) {
+    if (module->make == NULL) { // the usual case: constant
+        return module->table;
+    }
+    lock_acquire(&umf_core_state.ctl.lock);
+    if (module->table == NULL) {
+        module->table = module->make();
+    }
+    const ctl_table_t *table = module->table;
+    lock_release(&umf_core_state.ctl.lock);
+    return table;
+}
+
+static umf_result_t module_request(const ctl_module_t *module, const ctl_table_t *table,
+                                   ctl_request_t *request) {
+    return table == NULL
+               ? UMF_RESULT_ERROR_INVALID_CTL_PATH
+               : ctl_serve(table, module->object, request->source, request->rest, request->arg,
+                           request->size, request->type, request->args->list);
 }
 
 static umf_result_t modules_request(const char *name, size_t length, ctl_request_t *request) {
     umf_result_t result = UMF_RESULT_ERROR_INVALID_CTL_PATH;
     for (size_t i = 0; i < ctl_own_module_count; i++) {
         if (ctl_component_is(name, length, ctl_own_modules[i]->name)) {
-            result = module_request(ctl_own_modules[i], request);
+            result = module_request(ctl_own_modules[i], ctl_own_modules[i]->table, request);
         }
     }
     // acquire: pairs with the release of ctl_register()
@@ -68,7 +84,7 @@ static umf_result_t modules_request(const char *name, size_t length, ctl_request
     for (; module != NULL && result == UMF_RESULT_ERROR_INVALID_CTL_PATH;
          module = load_acquire(&module->next)) {
         if (ctl_component_is(name, length, module->name)) {
-            result = module_request(module, request);
+            result = module_request(module, ctl_module_table(module), request);
         }
     }
     return result;

@@ -115,13 +115,16 @@ size_t ctl_value_bytes(umf_ctl_type_t type);
 /* Nodes of the library or of a program's part of it: umf.<name>.<path of the row>. */
 typedef struct ctl_module {
     const char *name; /* one component; several modules may share it, the oldest answers first */
-    const ctl_table_t *table;
+    const ctl_table_t *table; /* NULL until somebody asks: `make` gives it, NULL for "not now" */
+    const ctl_table_t *(*make)(void);  /* called with the CTL lock held */
     void *object;                      /* given to the handlers */
     _Atomic(struct ctl_module *) next; /* under the CTL lock for writing */
 } ctl_module_t;
 
 /* Adds a module for good; it and its table stay where they are. Registering twice does nothing. */
 void ctl_register(ctl_module_t *module);
+/* The module's table, made if need be; NULL: out of memory. */
+const ctl_table_t *ctl_module_table(ctl_module_t *module);
 
 /* ---- requests -------------------------------------------------------------------------------- */
 

@@ -57,21 +57,21 @@ static umf_result_t visit_table(const walk_t *walk, const char *base, const ctl_
 
 /* ---- modules --------------------------------------------------------------------------------- */
 
-static umf_result_t visit_module(const walk_t *walk, const ctl_module_t *module) {
+static umf_result_t visit_module(const walk_t *walk, const char *name, const ctl_table_t *table) {
     char base[LIST_PATH_MAX];
-    snprintf(base, sizeof(base), "umf.%s", module->name);
-    return visit_table(walk, base, module->table);
+    snprintf(base, sizeof(base), "umf.%s", name);
+    return visit_table(walk, base, table);
 }
 
 static umf_result_t visit_modules(const walk_t *walk) {
     umf_result_t result = UMF_RESULT_SUCCESS;
     for (size_t i = 0; i < ctl_own_module_count && result == UMF_RESULT_SUCCESS; i++) {
-        result = visit_module(walk, ctl_own_modules[i]);
+        result = visit_module(walk, ctl_own_modules[i]->name, ctl_own_modules[i]->table);
     }
     // acquire: pairs with the release of ctl_register()
-    const ctl_module_t *module = load_acquire(&umf_core_state.ctl.modules);
+    ctl_module_t *module = load_acquire(&umf_core_state.ctl.modules);
     for (; module != NULL && result == UMF_RESULT_SUCCESS; module = load_acquire(&module->next)) {
-        result = visit_module(walk, module);
+        result = visit_module(walk, module->name, ctl_module_table(module));
     }
     return result;
 }

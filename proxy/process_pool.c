@@ -24,6 +24,7 @@
 #include "core/state.h"
 #include "providers/provider_os.h"
 #include "proxy/choose.h"
+#include "proxy/proxy_ctl.h"
 #include "proxy/stats.h"
 #include "proxy/switch_pool.h"
 
@@ -65,6 +66,7 @@ static void configure(void) {
     if (text != NULL && *text != '\0') {
         proxy_settings_t *settings = &process_state.settings;
         proxy_settings_defaults(settings);
+        process_state.settings_read = true;
         if (proxy_settings_parse(settings, text) > 0 &&
             proxy_settings_abort_on_wrong_setting(settings)) {
             umf_message("UMF_PROXY: on.error=abort: stopping because of the lines above");
@@ -132,4 +134,5 @@ __attribute__((constructor(102))) static void process_pool_load(void) {
     if (!process_pool_ready()) {
         umf_message("no memory for the process pool");
     }
+    proxy_ctl_register();
 }

@@ -17,6 +17,7 @@ typedef struct process_state {
     umf_memory_pool_handle_t pool; /* its handle */
     size_t threshold;              /* smaller requests go to the system's malloc */
     proxy_settings_t settings;
+    bool settings_read; /* UMF_PROXY was set; else `settings` is zero and the defaults hold */
 } process_state_t;
 
 extern process_state_t process_state;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * Runs a fuzz target without libFuzzer: all files of a folder, then changed copies of them, chosen
- * by a generator with a fixed seed. A failure is a crash; the input that is being tried is in the
- * file named by the last line of the output.
+ * by a generator with a fixed seed. A failure is a crash; the input that was tried is in the file
+ * named by the last line of the output. With FUZZ_VERBOSE set, what the target says is shown.
  *
  *   fuzz_NAME_replay FOLDER [COUNT]    or    fuzz_NAME_replay FILE
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ typedef struct input {
 static input_t inputs[INPUTS_MAX];
 static unsigned count;
 static input_t current;
+static int stderr_fd; /* the real one: what the target says is not what is looked for */
 
 static uint64_t seed = UINT64_C(0x9e3779b97f4a7c15);
 
@@ -44,7 +46,7 @@ static void on_crash(int number) {
     if (file != NULL) {
         fwrite(current.data, 1, current.size, file);
         fclose(file);
-        fprintf(stderr, "signal %d: the input is in %s\n", number, name);
+        dprintf(stderr_fd, "signal %d: the input is in %s\n", number, name);
     }
     signal(number, SIG_DFL);
     raise(number);
@@ -141,6 +143,10 @@ int main(int argc, char **argv) {
     }
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
         signal(signals[i], on_crash);
+    }
+    stderr_fd = dup(STDERR_FILENO);
+    if (getenv("FUZZ_VERBOSE") == NULL) {
+        dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
     }
     for (unsigned i = 0; i < count; i++) {
         current = inputs[i];

@@ -2,7 +2,8 @@
 /*
  * The reference of CTL nodes in docs/ctl.md is what the tables say. Between the lines
  * `<!-- nodes: NAME -->` and `<!-- end -->` stands the table NAME, printed from its rows. With
- * UMF_UPDATE_DOCS=1 the file is rewritten.
+ * UMF_UPDATE_DOCS=1 the file is rewritten. (umf.proxy.* is compared by test/proxy/ctl.c, which has
+ * the proxy in its process.)
  */
 #include <criterion/criterion.h>
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "config/proxy_settings.h"
+#include "config/settings_show.h"
 
 /* The root of the source tree, for docs/settings.md; given by the build. */
 #ifndef UMF_SOURCE_DIR
@@ -729,4 +730,31 @@ Test(settings, the_reference_page_is_up_to_date) {
     cr_assert_eq(fclose(file), 0);
     free(page);
     free(there);
+}
+
+/* What settings_show() prints of every key, read again, is the same settings. */
+Test(settings, shown_values_read_back_the_same) {
+    static const char *const texts[] = {
+        "",
+        "pool=proxy;size.threshold=3000;page.disposition=shared-fd;slab.chunk.size=192k",
+        "os.numa.mode=interleave;os.numa.nodes=7,0-3,5,6;os.numa.part.size=1M",
+        "os.numa.mode=split;os.numa.nodes=0-2;os.numa.partitions=0:2,1:1,0:4",
+        "slab.purge.delay=3s;slab.keep.all=yes;os.page.size=2M",
+    };
+    for (size_t t = 0; t < ARRAY_LENGTH(texts); t++) {
+        proxy_settings_t before = good(texts[t]), after;
+        char text[8192] = "";
+        size_t used = 0;
+        const settings_key_t *key;
+        for (unsigned i = 0; (key = settings_key_at(proxy_settings_table(), i)) != NULL; i++) {
+            char value[1024];
+            text_buffer_t out = text_buffer(value, sizeof(value));
+            settings_show(key, &before, &out);
+            bool empty = value[0] == '\0' || key->type == SETTINGS_WORD;
+            used += (size_t)snprintf(text + used, sizeof(text) - used, empty ? "" : "%s=%s;",
+                                     key->name, value);
+        }
+        after = good(text);
+        expect_equal(&before, &after, text);
+    }
 }
