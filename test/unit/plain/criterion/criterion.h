@@ -84,9 +84,15 @@ __attribute__((weak)) bool plain_failed; /* an expectation of this test did not 
 #define cr_expect(c, ...) PLAIN_CHECK(false, c, #c, __VA_ARGS__)
 #define cr_expect_not(c, ...) PLAIN_CHECK(false, !(c), "not " #c, __VA_ARGS__)
 #define cr_expect_eq(a, b, ...) PLAIN_CHECK(false, (a) == (b), #a " == " #b, __VA_ARGS__)
+#define cr_expect_neq(a, b, ...) PLAIN_CHECK(false, (a) != (b), #a " != " #b, __VA_ARGS__)
+#define cr_expect_lt(a, b, ...) PLAIN_CHECK(false, (a) < (b), #a " < " #b, __VA_ARGS__)
+#define cr_expect_gt(a, b, ...) PLAIN_CHECK(false, (a) > (b), #a " > " #b, __VA_ARGS__)
+#define cr_expect_null(a, ...) PLAIN_CHECK(false, (a) == NULL, #a " is NULL", __VA_ARGS__)
 #define cr_expect_not_null(a, ...) PLAIN_CHECK(false, (a) != NULL, #a " is not NULL", __VA_ARGS__)
 #define cr_expect_str_eq(a, b, ...)                                                                \
     PLAIN_CHECK(false, strcmp(a, b) == 0, #a " is the text " #b, __VA_ARGS__)
+#define cr_expect_str_neq(a, b, ...)                                                               \
+    PLAIN_CHECK(false, strcmp(a, b) != 0, #a " != " #b, __VA_ARGS__)
 #define cr_expect_str_empty(a, ...) PLAIN_CHECK(false, *(a) == '\0', #a " is empty", __VA_ARGS__)
 #define cr_expect_arr_eq(a, b, bytes, ...)                                                         \
     PLAIN_CHECK(false, memcmp(a, b, bytes) == 0, #a " holds the same as " #b, __VA_ARGS__)
