@@ -65,7 +65,7 @@ typedef struct ctl_value {
     char text[CTL_TEXT_MAX]; /* terminated */
 } ctl_value_t;
 
-/* Read: sets *value. Write: *value is in the row's range. Execute: *value means nothing. */
+/* Read: sets *value. Write: *value is in the row's range. Execute: value may be NULL. */
 typedef umf_result_t (*ctl_handler_t)(const ctl_call_t *call, ctl_value_t *value);
 
 struct ctl_node {

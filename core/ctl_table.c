@@ -365,6 +365,16 @@ static unsigned access_of(umf_ctl_query_type_t type) {
     return 0;
 }
 
+/* The one request that every start of a program makes, without a search: its row is the last. */
+static umf_result_t serve_post_initialize(const ctl_table_t *table, void *object) {
+    const ctl_node_t *last = table->count > 0 ? &table->nodes[table->count - 1] : NULL;
+    if (last == NULL || (last->access & CTL_INTERNAL) == 0) {
+        return UMF_RESULT_ERROR_INVALID_CTL_PATH;
+    }
+    const ctl_call_t call = {object, last, CTL_QUERY_RUNNABLE, 0};
+    return last->serve(&call, NULL);
+}
+
 umf_result_t ctl_serve(const ctl_table_t *table, void *object, umf_ctl_query_source_t source,
                        const char *name, void *arg, size_t size, umf_ctl_query_type_t type,
                        va_list args) {
@@ -375,6 +385,9 @@ umf_result_t ctl_serve(const ctl_table_t *table, void *object, umf_ctl_query_sou
         size == sizeof(table)) {
         memcpy(arg, &table, sizeof(table));
         return UMF_RESULT_SUCCESS;
+    }
+    if (type == CTL_QUERY_RUNNABLE && strcmp(name, "post_initialize") == 0) {
+        return serve_post_initialize(table, object);
     }
     ctl_path_t path;
     ctl_args_t copy;
