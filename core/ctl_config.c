@@ -189,10 +189,24 @@ static void load_file(const char *name) {
     close(fd);
 }
 
+/* One look at the environment for programs that have neither variable, which is most. */
+static bool environment_has_any(void) {
+    static const char prefix[] = "UMF_CONF";
+    for (char **entry = environ; *entry != NULL; entry++) {
+        if (**entry == prefix[0] && strncmp(*entry, prefix, sizeof(prefix) - 1) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ctl_config_load(void) {
     if (environ == NULL || exchange_acq_rel(&umf_core_state.ctl.configured, true)) {
         return; // within the dynamic loader there is no environment yet: the constructor comes
                 // again
+    }
+    if (!environment_has_any()) {
+        return;
     }
     int saved_errno = errno;
     const char *text = secure_getenv("UMF_CONF");

@@ -21,6 +21,8 @@
 
 #include <umf.h>
 
+#include "core/ctl.h"
+#include "core/log.h"
 #include "core/state.h"
 #include "providers/provider_os.h"
 #include "proxy/choose.h"
@@ -65,6 +67,8 @@ static void configure(void) {
     const char *text = secure_getenv("UMF_PROXY");
     if (text != NULL && *text != '\0') {
         proxy_settings_t *settings = &process_state.settings;
+        log_init_from_environment(); // UMF_CONF goes after it, and before the pools that it is for
+        ctl_config_load();
         proxy_settings_defaults(settings);
         process_state.settings_read = true;
         if (proxy_settings_parse(settings, text) > 0 &&

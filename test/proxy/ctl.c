@@ -6,6 +6,7 @@
  *   ctl DOC             all checks; DOC is docs/ctl.md, rewritten with UMF_UPDATE_DOCS=1
  *   ctl show PATH       is the child: prints a text node
  *   ctl list -          is the child: prints the paths of all nodes below umf.proxy
+ *   ctl chunk -         is the child: prints a parameter of the process pool
  */
 #include "child.h"
 
@@ -38,6 +39,12 @@ static int show(const char *path) {
     char text[1024];
     umf_result_t rc = ctl_get()(path, text, sizeof(text));
     printf("%s", rc == UMF_RESULT_SUCCESS ? text : "(none)");
+    return 0;
+}
+
+/* Of the process pool, which is the second slab pool after the boot pool. */
+static int show_chunk(void) {
+    printf("%zu", number("umf.pool.by_name.slab.1.params.chunk_size"));
     return 0;
 }
 
@@ -99,6 +106,17 @@ static void check_configuration(void) {
     CHECK_MSG(strcmp(result.out, "text") == 0, "'%s'", result.out);
     CHECK_MSG(child_count_lines(result.err) == 1 && strstr(result.err, "from 0 to 4") != NULL,
               "'%s'", result.err);
+}
+
+/* Defaults reach the pool that UMF_PROXY asks for, and win. */
+static void check_defaults_of_process_pool(void) {
+    char *argv[] = {self_path, (char *)"chunk", (char *)"-", NULL};
+    setenv("UMF_CONF", "umf.pool.default.slab.params.chunk_size=8388608", 1);
+    child_run(argv, "UMF_PROXY", "slab.chunk.size=4M", &result);
+    unsetenv("UMF_CONF");
+    CHECK_MSG(strcmp(result.out, "8388608") == 0, "'%s' '%s'", result.out, result.err);
+    child_run(argv, "UMF_PROXY", "slab.chunk.size=4M", &result);
+    CHECK_MSG(strcmp(result.out, "4194304") == 0, "'%s' '%s'", result.out, result.err);
 }
 
 /* The figures follow what the program does. */
@@ -189,12 +207,15 @@ static void check_document(const char *path) {
 int main(int argc, char **argv) {
     self_path = argv[0];
     if (argc == 3) {
-        return strcmp(argv[1], "show") == 0 ? show(argv[2]) : list();
+        return strcmp(argv[1], "show") == 0    ? show(argv[2])
+               : strcmp(argv[1], "chunk") == 0 ? show_chunk()
+                                               : list();
     }
     check_begin();
     check_settings();
     check_list();
     check_configuration();
+    check_defaults_of_process_pool();
     check_figures();
     check_document(argv[1]);
     return check_end("ctl");
