@@ -37,6 +37,7 @@ typedef enum map_kind {
     MAP_KIND_REGION = 1,
     MAP_KIND_SLAB = 2,
     MAP_KIND_MIXED = 3,
+    MAP_KIND_WATCHED = 4, /* a slab each of whose frees takes the slow side (pools/slab_watch.h) */
 } map_kind_t;
 
 /* Every descriptor begins with this. Descriptors are type-stable: their memory is only ever reused

@@ -60,9 +60,16 @@ UMF_INLINE slab_theap_t *slab_theap_get(slab_pool_t *pool) {
 }
 /* This thread's heap for pool if it has one already, else NULL. */
 slab_theap_t *slab_theap_find(slab_pool_t *pool);
-/* A block of a class whose ready list is empty; leaves the rest of what it found there. *zero (may
- * be NULL): the block reads as zero. NULL: out of memory. */
-void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero);
+/* A block of a class whose ready list is empty, for a request of `size` bytes; leaves the rest of
+ * what it found there. *zero (may be NULL): the block reads as zero. NULL: out of memory. */
+void *slab_theap_refill(slab_theap_t *theap, unsigned cls, size_t size, bool *zero);
+/* Its parts, for slab_watch.c. The first makes sure that the current slab of the class has blocks
+ * in its free list, and settles it; NULL: out of memory. The second hands out the first `count` of
+ * them (0: all): one is the result, the others become ready. */
+slab_t *slab_theap_supply(slab_theap_t *theap, unsigned cls, bool *extended);
+void *slab_theap_hand_out(slab_theap_t *theap, slab_t *slab, uint32_t count);
+/* Puts the ready blocks of all classes back into their slabs. */
+void slab_theap_unready_all(slab_theap_t *theap);
 /* A block through the pool's shared heap, for threads that have none. */
 void *slab_theap_shared_alloc(slab_pool_t *pool, unsigned cls);
 /* The owner's free count-down of slab reached zero. */

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "pools/slab_inl.h"
+#include "pools/slab_watch.h"
 
 enum {
     CHUNK_MIN_BYTES = 1024 * 1024, /* first chunk when nothing else is asked for */
@@ -24,7 +25,7 @@ slab_t *slab_of(const void *ptr) {
     if (desc == NULL) {
         return NULL;
     }
-    if (likely(desc->kind == MAP_KIND_SLAB)) {
+    if (likely(desc->kind == MAP_KIND_SLAB) || desc->kind == MAP_KIND_WATCHED) {
         return (slab_t *)desc;
     }
     // A region: of a huge block, or nested in a block (then the region around knows), or of some
@@ -42,7 +43,8 @@ slab_t *slab_of_pool(const slab_pool_t *pool, const void *ptr) {
     if (desc == NULL) {
         return NULL;
     }
-    if (likely(desc->kind == MAP_KIND_SLAB && ((slab_t *)desc)->pool == pool)) {
+    if (likely((desc->kind == MAP_KIND_SLAB || desc->kind == MAP_KIND_WATCHED) &&
+               ((slab_t *)desc)->pool == pool)) {
         return (slab_t *)desc;
     }
     for (map_region_t *region = desc->region; region != NULL; region = region->parent) {
@@ -79,6 +81,9 @@ slab_check_t slab_free_slow(slab_theap_t *theap, slab_t *slab, void *ptr) {
     if (slab->cls == SLAB_CLASS_NONE) {
         slab_large_free(slab);
     } else if (load_relaxed(&slab->head.owner) != (uintptr_t)theap) {
+        if (unlikely(slab->head.kind == MAP_KIND_WATCHED)) {
+            return slab_watch_free(slab, ptr) ? SLAB_BLOCK_OK : SLAB_BLOCK_FREE;
+        }
         slab_remote_free(theap, slab, ptr);
     } else if (slab_put(slab, ptr)) {
         slab_theap_event(theap, slab);
@@ -90,23 +95,27 @@ slab_check_t slab_free_slow(slab_theap_t *theap, slab_t *slab, void *ptr) {
  * ------------------------------------------------------------------------------------------------
  */
 
+/* The thread's first use of the pool for a while. */
+UMF_NOINLINE static void *alloc_without_heap(slab_pool_t *pool, size_t size) {
+    slab_theap_t *theap = slab_theap_get_slow(pool);
+    return theap != NULL ? slab_alloc_slow(pool, theap, size)
+                         : slab_theap_shared_alloc(pool, slab_class_of(size));
+}
+
 void *slab_alloc_slow(slab_pool_t *pool, slab_theap_t *theap, size_t size) {
     if (size > SLAB_CLASS_MAX) {
         return size <= PTRDIFF_MAX ? slab_large_alloc(pool, size, MAP_SLICE_BYTES, NULL) : NULL;
     }
-    unsigned cls = slab_class_of(size);
-    if (theap == NULL) {
-        theap = slab_theap_get(pool);
-        if (theap == NULL) {
-            return slab_theap_shared_alloc(pool, cls);
-        }
+    if (theap == NULL && (theap = slab_theap_cached(pool)) == NULL) {
+        return alloc_without_heap(pool, size);
     }
+    unsigned cls = slab_class_of(size);
     slab_block_t *block = theap->ready[cls];
     if (block != NULL) {
         theap->ready[cls] = block->next;
         return block;
     }
-    return slab_theap_refill(theap, cls, NULL);
+    return slab_theap_refill(theap, cls, size, NULL);
 }
 
 void *slab_pool_alloc(slab_pool_t *pool, size_t size) {
@@ -135,7 +144,7 @@ void *slab_pool_calloc(slab_pool_t *pool, size_t count, size_t size) {
             block = slab_take(theap, bytes);
             if (block == NULL) {
                 unsigned cls = slab_class_of(bytes);
-                block = theap->ready[cls] == NULL ? slab_theap_refill(theap, cls, &zero)
+                block = theap->ready[cls] == NULL ? slab_theap_refill(theap, cls, bytes, &zero)
                                                   : slab_alloc_slow(pool, theap, bytes);
             }
         } else {
@@ -158,10 +167,12 @@ void *slab_pool_aligned_alloc(slab_pool_t *pool, size_t size, size_t alignment) 
         return NULL;
     }
     if (rounded <= SLAB_CLASS_MAX) {
-        return slab_pool_alloc(pool, rounded); // see slab_classes.h: its class is aligned
+        // See slab_classes.h: its class is aligned.
+        return slab_watch_sized(pool, slab_pool_alloc(pool, rounded), size);
     }
-    return slab_large_alloc(pool, alignment > MAP_SLICE_BYTES ? size : rounded,
-                            alignment > MAP_SLICE_BYTES ? alignment : MAP_SLICE_BYTES, NULL);
+    void *block = slab_large_alloc(pool, alignment > MAP_SLICE_BYTES ? size : rounded,
+                                   alignment > MAP_SLICE_BYTES ? alignment : MAP_SLICE_BYTES, NULL);
+    return slab_watch_sized(pool, block, size);
 }
 
 static void slab_pool_put(slab_pool_t *pool, slab_t *slab, void *ptr) {
@@ -176,13 +187,13 @@ void *slab_pool_realloc(slab_pool_t *pool, void *ptr, size_t size) {
     }
     if (slab->cls != SLAB_CLASS_NONE) {
         if (size <= old_bytes && (size > old_bytes / 2 || old_bytes <= SHRINK_KEEP_BYTES)) {
-            return ptr;
+            return slab_watch_sized(pool, ptr, size);
         }
     } else {
         bool try_copy;
         void *same = slab_large_realloc(slab, size, &try_copy);
         if (same != NULL || !try_copy) {
-            return same;
+            return slab_watch_resized(pool, same, size);
         }
     }
     void *moved = slab_pool_alloc(pool, slab_growth(old_bytes, size));
@@ -194,7 +205,7 @@ void *slab_pool_realloc(slab_pool_t *pool, void *ptr, size_t size) {
     }
     memcpy(moved, ptr, old_bytes < size ? old_bytes : size);
     slab_pool_put(pool, slab, ptr);
-    return moved;
+    return slab_watch_sized(pool, moved, size);
 }
 
 /* ---- pools
@@ -204,6 +215,7 @@ void *slab_pool_realloc(slab_pool_t *pool, void *ptr, size_t size) {
 static void pool_fork_prepare(void *arg) {
     slab_pool_t *pool = arg;
     slab_theap_fork_prepare(pool);
+    slab_watch_fork_prepare(pool);
     lock_acquire(&pool->shared_lock);
     lock_acquire(&pool->lock);
 }
@@ -212,12 +224,14 @@ static void pool_fork_parent(void *arg) {
     slab_pool_t *pool = arg;
     lock_release(&pool->lock);
     lock_release(&pool->shared_lock);
+    slab_watch_fork_parent(pool);
 }
 
 static void pool_fork_child(void *arg) {
     slab_pool_t *pool = arg;
     lock_init(&pool->lock);
     lock_init(&pool->shared_lock);
+    slab_watch_fork_child(pool);
     store_relaxed(&pool->exiting, 0);
     pool->purging = 0; // that of another thread
     slab_theap_fork_child(pool);
@@ -304,6 +318,7 @@ umf_result_t slab_pool_destroy(slab_pool_t *pool) {
     }
     fork_unregister(&pool->fork_node);
     slab_large_destroy_all(pool);
+    slab_watch_unmark_all(pool);
     umf_result_t result = slab_chunk_destroy_all(pool);
     slab_theap_destroy_all(pool);
     base_free(pool, sizeof(*pool));
@@ -318,6 +333,7 @@ void slab_pool_trim(slab_pool_t *pool, size_t keep) {
     lock_acquire(&pool->shared_lock);
     slab_theap_flush(pool->shared);
     lock_release(&pool->shared_lock);
+    slab_watch_trim(pool);
     slab_theap_sweep_parked(pool, true);
     if (theap != NULL) {
         slab_theap_flush(

@@ -18,6 +18,7 @@
 
 #include "core/tracking.h"
 #include "pools/slab.h"
+#include "pools/slab_watch.h"
 
 enum {
     REMAP_MIN_BYTES =
@@ -240,6 +241,7 @@ static void *huge_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool g
         *zero = pool->zeroed;
     }
     slab->state = SLAB_HUGE;
+    slab->watched = false;
     huge_link(pool, slab);
     return (void *)slab->base;
 }
@@ -258,6 +260,7 @@ static void *slices_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool
     }
     slab->cls = SLAB_CLASS_NONE;
     slab->state = SLAB_LARGE;
+    slab->watched = false;
     slab->block_bytes = (size_t)slices << MAP_SLICE_SHIFT;
     *zero = slab->fresh;
     slab_chunk_publish(slab);
@@ -291,11 +294,14 @@ void *slab_large_alloc(slab_pool_t *pool, size_t size, size_t alignment, bool *z
         slab_pool_trim(pool, 0);
         ptr = large_try(pool, size, alignment, zero);
     }
-    return ptr;
+    return slab_watch_large(pool, ptr, size);
 }
 
 void slab_large_free(slab_t *slab) {
     slab_pool_t *pool = slab->pool;
+    if (unlikely(slab->watched)) {
+        slab_watch_forget(slab);
+    }
     if (slab->state == SLAB_LARGE) {
         lock_acquire(&pool->lock);
         pool->large_blocks--;

@@ -21,6 +21,7 @@
  * way: it brings home what was sent before the fork, and forgets (loses) the few sent during it.
  */
 #include "pools/slab.h"
+#include "pools/slab_watch.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -143,6 +144,10 @@ static slab_t *slab_new(slab_theap_t *theap, unsigned cls) {
     slab_set_needed(slab, 0);
     store_relaxed(&slab->remote, 0);
     store_relaxed(&slab->head.owner, (uintptr_t)theap);
+    if (unlikely(slab_watch_is_own(theap)) && !slab_watch_mark(slab)) {
+        slab_chunk_give(slab);
+        return NULL;
+    }
     slab_chunk_publish(slab);
     return slab;
 }
@@ -176,6 +181,7 @@ static void slab_retire(slab_theap_t *theap, slab_t *slab) {
         available_push(theap, slab); // looked at again when the mail arrives
         return;
     }
+    slab_watch_unmark(slab);
     slab_chunk_give(slab);
 }
 
@@ -269,6 +275,13 @@ static void theap_unready(slab_theap_t *theap, unsigned cls) {
     slab->free = list;
     slab->used -= count;
     theap->ready[cls] = NULL;
+    slab_watch_unready(theap, cls, count);
+}
+
+void slab_theap_unready_all(slab_theap_t *theap) {
+    for (unsigned cls = 0; cls < SLAB_CLASSES; cls++) {
+        theap_unready(theap, cls);
+    }
 }
 
 /* The current slab of a class becomes an ordinary one (or goes back when empty). */
@@ -420,6 +433,7 @@ void slab_theap_sweep_parked(slab_pool_t *pool, bool all) {
 static void theap_tick(slab_theap_t *theap) {
     theap->ticks = SLAB_TICK_REFILLS;
     slab_remote_flush(theap);
+    slab_watch_look(theap);
     memset(theap->heat, 0, sizeof(theap->heat));
     for (unsigned cls = 0; cls < SLAB_CLASSES; cls++) {
         slab_t *slab = theap->current[cls];
@@ -444,7 +458,7 @@ static void theap_tick(slab_theap_t *theap) {
 /* The next slab to be current. */
 static slab_t *theap_next_slab(slab_theap_t *theap, unsigned cls) {
     slab_t *slab = available_pick(theap, cls);
-    if (slab == NULL) {
+    if (slab == NULL && !slab_watch_is_own(theap)) { // watched blocks need slabs of their own
         slab = theap_adopt(theap, cls);
     }
     if (slab == NULL) {
@@ -459,18 +473,17 @@ static slab_t *theap_next_slab(slab_theap_t *theap, unsigned cls) {
     return slab;
 }
 
-void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
-    uint32_t weight = 1 + (uint32_t)(slab_class_bytes(cls) /
-                                     TICK_BYTES); // big idle blocks are worth an early look
-    if (unlikely(theap->ticks <= weight)) {
-        theap_tick(theap);
-    }
-    theap->ticks -= weight;
+/* Refills that one of this class counts as: big idle blocks are worth an early look. */
+UMF_INLINE uint32_t tick_weight(unsigned cls) {
+    return 1 + (uint32_t)(slab_class_bytes(cls) / TICK_BYTES);
+}
+
+UMF_INLINE slab_t *theap_supply(slab_theap_t *theap, unsigned cls, bool *extended) {
     if (unlikely(load_relaxed(&theap->mailbox) != NULL)) {
         theap_take_mail(theap);
     }
     slab_t *slab = theap->current[cls];
-    bool extended = false;
+    *extended = false;
     for (;;) {
         if (slab != NULL) {
             slab_settle(slab);
@@ -478,7 +491,7 @@ void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
                 break;
             }
             if (slab_extend(slab)) {
-                extended = true;
+                *extended = true;
                 break;
             }
             slab->state = SLAB_FULL;
@@ -492,12 +505,63 @@ void *slab_theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
         slab->state = SLAB_CURRENT;
         theap->current[cls] = slab;
     }
-    slab_block_t *block = slab->free;
-    slab->free = NULL;
-    slab->used = load_relaxed(&slab->made);
+    return slab;
+}
+
+/* All free blocks of a current slab but `rest` (after `last`) are out. */
+UMF_INLINE void theap_set_out(slab_theap_t *theap, slab_t *slab, uint32_t rest) {
+    unsigned cls = slab->cls;
+    slab->used = load_relaxed(&slab->made) - rest;
     slab_set_needed(slab, cls < SLAB_MEDIUM_CLASS || theap->heat[cls] >= HEAT_KEEP
                               ? SLAB_NEEDED_NEVER
                               : slab->used);
+}
+
+slab_t *slab_theap_supply(slab_theap_t *theap, unsigned cls, bool *extended) {
+    uint32_t weight = tick_weight(cls);
+    if (theap->ticks <= weight) {
+        theap_tick(theap);
+    }
+    theap->ticks -= weight;
+    return theap_supply(theap, cls, extended);
+}
+
+void *slab_theap_hand_out(slab_theap_t *theap, slab_t *slab, uint32_t count) {
+    slab_block_t *block = slab->free;
+    uint32_t rest = 0;
+    if (count == 0) {
+        slab->free = NULL;
+    } else {
+        slab_block_t *last = block;
+        rest = load_relaxed(&slab->made) - slab->used - count;
+        while (--count > 0) {
+            last = last->next;
+        }
+        slab->free = last->next;
+        last->next = NULL;
+    }
+    theap_set_out(theap, slab, rest);
+    theap->ready[slab->cls] = block->next;
+    return block;
+}
+
+void *slab_theap_refill(slab_theap_t *theap, unsigned cls, size_t size, bool *zero) {
+    uint32_t weight = tick_weight(cls);
+    if (unlikely(theap->ticks <= weight)) {
+        if (theap->watch != NULL) { // it keeps `ticks` so low that every refill comes here
+            return slab_watch_refill(theap, cls, size, zero);
+        }
+        theap_tick(theap);
+    }
+    theap->ticks -= weight;
+    bool extended;
+    slab_t *slab = theap_supply(theap, cls, &extended);
+    if (unlikely(slab == NULL)) {
+        return NULL;
+    }
+    slab_block_t *block = slab->free;
+    slab->free = NULL;
+    theap_set_out(theap, slab, 0);
     theap->ready[cls] = block->next;
     if (zero != NULL) {
         // Only a block made alone is known to be untouched: linking wrote into the others.
@@ -516,7 +580,7 @@ void *slab_theap_shared_alloc(slab_pool_t *pool, unsigned cls) {
             theap->ready[cls] = ready->next;
             block = ready;
         } else {
-            block = slab_theap_refill(theap, cls, NULL);
+            block = slab_theap_refill(theap, cls, slab_class_bytes(cls), NULL);
         }
     }
     lock_release(&pool->shared_lock);
@@ -712,6 +776,7 @@ void slab_theap_destroy_all(slab_pool_t *pool) {
     while (pool->theaps != NULL) {
         slab_theap_t *theap = pool->theaps;
         pool->theaps = theap->next_of_pool;
+        slab_watch_end(theap);
         base_free(theap, sizeof(*theap));
     }
 }

@@ -63,11 +63,16 @@ typedef struct slab {
     uint8_t cls;            /* size class, or SLAB_CLASS_NONE */
     uint8_t state;          /* slab_state_t */
     bool fresh;             /* blocks not yet made read as zero */
+    bool watched;           /* a large block with a record (slab_watch.h) */
 
     uintptr_t base;           /* first block; slice-aligned */
     size_t block_bytes;       /* of large and huge blocks: usable bytes */
     struct slab *next, *prev; /* available list of the heap; free descriptors: next */
-    struct slab *mail_next;   /* in a mailbox */
+    union {
+        struct slab *mail_next; /* in a mailbox: slabs of thread heaps */
+        void *record;           /* watched large blocks */
+        void **records;         /* watched slabs: by block; NULL where it is free */
+    };
     struct slab_pool *pool;
     struct slab_chunk *chunk; /* NULL: huge */
     uint32_t slices;
@@ -113,7 +118,8 @@ typedef struct slab_theap {
     bool parked;                     /* under the pool's lock */
     bool flushed;                    /* parked and holding no ready blocks any more */
     uint32_t parked_since;           /* ms */
-    bool shared;                     /* the pool's heap for threads that have none */
+    bool shared;                     /* a heap of the pool itself, under a lock of its own */
+    struct slab_watch *watch;        /* slab_watch.h; NULL: this heap is not watched */
     _Alignas(64) _Atomic(slab_t *)
         mailbox; /* slabs with remote frees; any thread pushes, the holder takes all */
 } slab_theap_t;
@@ -210,6 +216,7 @@ typedef struct slab_pool {
     slab_theap_t *shared;   /* heap for threads that have none */
     _Atomic(uint32_t)
         exiting; /* threads that are parking their heaps here: destruction waits for them */
+    _Atomic(struct slab_watcher *) watcher; /* slab_watch.h; NULL: never watched */
     fork_node_t fork_node;
     struct slab_pool *next_live; /* list of live pools; under the globals' lock */
 } slab_pool_t;
