@@ -14,6 +14,7 @@
 #include "config/keys_os.h"
 #include "config/keys_report.h"
 #include "config/keys_slab.h"
+#include "config/keys_prof.h"
 #include "config/keys_stats.h"
 
 typedef struct proxy_settings {
@@ -21,6 +22,7 @@ typedef struct proxy_settings {
     proxy_os_settings_t os;
     proxy_slab_settings_t slab;
     proxy_stats_settings_t stats;
+    proxy_prof_settings_t prof;
     proxy_report_settings_t report;
 } proxy_settings_t;
 

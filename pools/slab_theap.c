@@ -734,6 +734,7 @@ UMF_COLD slab_theap_t *slab_theap_get_slow(slab_pool_t *pool) {
         if (!record_reserve(record) || (theap = slab_theap_new(pool, false)) == NULL) {
             return NULL;
         }
+        slab_watch_join(theap);
         record->entry[record->count++] = (slab_thread_entry_t){pool->id, theap};
     }
     record->cache[pool->id % SLAB_THREAD_CACHE] = (slab_thread_entry_t){pool->id, theap};

@@ -15,7 +15,8 @@ enum {
 };
 
 /* ---- chance
- * ----------------------------------------------------------------------------------------------------- */
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 /* splitmix64: any seed will do. */
 static uint64_t random_next(uint64_t *state) {
@@ -48,7 +49,8 @@ static uint32_t draw_blocks(slab_watch_t *watch, unsigned cls) {
 }
 
 /* ---- thread heaps
- * ----------------------------------------------------------------------------------------------- */
+ * -----------------------------------------------------------------------------------------------
+ */
 
 /* Follows a change of the interval. */
 static void watch_renew(slab_watch_t *watch, slab_watcher_t *watcher) {
@@ -84,6 +86,13 @@ void slab_watch_look(slab_theap_t *theap) {
     }
     if (watch_begin(theap, watcher)) {
         theap->ticks = TICKS_FIRST;
+    }
+}
+
+void slab_watch_join(slab_theap_t *theap) {
+    slab_watch_look(theap);
+    if (unlikely(theap->watch != NULL)) {
+        theap->ticks = 1;
     }
 }
 
@@ -248,8 +257,8 @@ static bool large_is_due(slab_watcher_t *watcher, size_t bytes, uint64_t *interv
     bool due = *interval == SLAB_WATCH_EVERY;
     if (*interval > SLAB_WATCH_EVERY) {
         due = watcher->large_left < (double)bytes;
-        watcher->large_left = due ? draw_bytes(&watcher->random, *interval)
-                                  : watcher->large_left - (double)bytes;
+        watcher->large_left =
+            due ? draw_bytes(&watcher->random, *interval) : watcher->large_left - (double)bytes;
     }
     lock_release(&watcher->lock);
     return due;
@@ -298,7 +307,8 @@ void *slab_watch_sized_slow(slab_pool_t *pool, void *ptr, size_t size) {
 }
 
 /* ---- the pool
- * ------------------------------------------------------------------------------------------------- */
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static slab_watcher_t *watcher_new(slab_pool_t *pool) {
     slab_watcher_t *watcher = base_alloc(sizeof(slab_watcher_t));
@@ -336,8 +346,8 @@ umf_result_t slab_watch_start(slab_pool_t *pool, const slab_watch_hooks_t *hooks
     store_relaxed(&watcher->interval, interval);
     fetch_add_acq_rel(&watcher->generation, 1); // releases the interval
     slab_theap_t *own = slab_theap_find(pool);
-    if (own != NULL && own->watch == NULL && watch_begin(own, watcher)) {
-        own->ticks = 1;
+    if (own != NULL) {
+        slab_watch_join(own);
     }
     return UMF_RESULT_SUCCESS;
 }

@@ -84,8 +84,10 @@ UMF_INLINE bool slab_watch_is_own(const slab_theap_t *theap) {
 
 /* slab_theap_refill() of a watched heap. */
 void *slab_watch_refill(slab_theap_t *theap, unsigned cls, size_t size, bool *zero);
-/* At a tick: takes part if the pool is watched by now. */
+/* At a tick: takes part soon if the pool is watched by now. */
 void slab_watch_look(slab_theap_t *theap);
+/* The same for a heap that a thread begins to use: at once. */
+void slab_watch_join(slab_theap_t *theap);
 /* The heap is being deleted. */
 void slab_watch_end(slab_theap_t *theap);
 /* `count` ready blocks went back. */

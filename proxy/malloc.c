@@ -113,8 +113,9 @@ UMF_NOINLINE static void *malloc_slower(size_t size) {
 }
 
 UMF_NOINLINE static void *malloc_refill(slab_theap_t *theap, unsigned cls, size_t size) {
-    void *block =
-        theap->pool != NULL && cls != SLAB_CLASS_NONE ? slab_theap_refill(theap, cls, size, NULL) : NULL;
+    void *block = theap->pool != NULL && cls != SLAB_CLASS_NONE
+                      ? slab_theap_refill(theap, cls, size, NULL)
+                      : NULL;
     return likely(block != NULL) ? block : malloc_slower(size);
 }
 

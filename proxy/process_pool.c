@@ -26,6 +26,7 @@
 #include "core/state.h"
 #include "providers/provider_os.h"
 #include "proxy/choose.h"
+#include "proxy/prof.h"
 #include "proxy/proxy_ctl.h"
 #include "proxy/stats.h"
 #include "proxy/switch_pool.h"
@@ -139,4 +140,5 @@ __attribute__((constructor(102))) static void process_pool_load(void) {
         umf_message("no memory for the process pool");
     }
     proxy_ctl_register();
+    prof_start(&process_state.settings.prof); // loads libraries: not before now
 }

@@ -38,7 +38,8 @@ static struct {
 } table;
 
 /* ---- memory
- * ------------------------------------------------------------------------------------------------------- */
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 /* Lock held. */
 static void *page_take(size_t bytes) {
@@ -67,7 +68,8 @@ static prof_record_t *record_new(void) {
 }
 
 /* ---- sites
- * -------------------------------------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t stack_hash(const uintptr_t *frames, unsigned depth) {
     uint64_t hash = depth;
@@ -112,7 +114,8 @@ static prof_site_t *site_find(const uintptr_t *frames, unsigned depth, uint64_t 
 }
 
 /* ---- sums
- * --------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void sums_add(prof_sums_t *sums, const prof_record_t *record) {
     sums->samples++;
@@ -149,8 +152,7 @@ static uint64_t scaled_bytes(size_t size, uint64_t count) {
 void *prof_table_add(const uintptr_t *frames, unsigned depth, size_t size, size_t bytes,
                      uint64_t interval) {
     uint64_t hash = stack_hash(frames, depth);
-    double chance =
-        interval <= 1 ? 1.0 : real_one_minus_exp((double)bytes / (double)interval);
+    double chance = interval <= 1 ? 1.0 : real_one_minus_exp((double)bytes / (double)interval);
     uint64_t count = (uint64_t)((double)(1 << PROF_COUNT_SHIFT) / chance + 0.5);
     lock_acquire(&table.lock);
     prof_site_t *site = site_find(frames, depth, hash);
@@ -216,7 +218,8 @@ void prof_table_reset(void) {
 }
 
 /* ---- snapshots
- * ---------------------------------------------------------------------------------------------------- */
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 /* Heap sort: in place and without recursion. */
 static void entries_sift(prof_entry_t *entry, size_t root, size_t count) {
@@ -280,7 +283,8 @@ void prof_snapshot_drop(prof_snapshot_t *snapshot) {
 }
 
 /* ---- fork
- * --------------------------------------------------------------------------------------------------------- */
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 void prof_table_fork_prepare(void) {
     lock_acquire(&table.lock);

@@ -27,7 +27,7 @@ typedef struct prof_site {
     struct prof_site *older;     /* all sites; constant */
     uint64_t hash;
     prof_sums_t live, total; /* under the lock, as all below but the frames */
-    prof_sums_t at_peak;     /* valid when peak_number is that of the last peak; else `live` is it */
+    prof_sums_t at_peak; /* valid when peak_number is that of the last peak; else `live` is it */
     uint64_t peak_number;
     uint32_t depth;
     uintptr_t frame[]; /* return addresses, innermost first; constant */

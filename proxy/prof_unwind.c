@@ -30,7 +30,8 @@
 #include "core/log.h"
 
 /* ---- the libraries
- * ------------------------------------------------------------------------------------------------ */
+ * ------------------------------------------------------------------------------------------------
+ */
 
 typedef struct libunwind_functions {
     int (*backtrace)(void **buffer, int size);
@@ -234,7 +235,8 @@ static uintptr_t stack_end(uintptr_t sp) {
     enum { STACK_BYTES_MAX = 1 << 30 };
     extern void *__libc_stack_end __attribute__((weak));
     static UMF_TLS char here; // static TLS is beside the control block
-    uintptr_t ends[] = {(uintptr_t)&here, &__libc_stack_end != NULL ? (uintptr_t)__libc_stack_end : 0};
+    uintptr_t ends[] = {(uintptr_t)&here,
+                        &__libc_stack_end != NULL ? (uintptr_t)__libc_stack_end : 0};
     for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
         if (sp < ends[i] && ends[i] - sp < STACK_BYTES_MAX) {
             return ends[i];
@@ -260,7 +262,8 @@ static void walk_frame_pointers(walk_t *walk) {
 }
 
 /* ---- interface
- * ---------------------------------------------------------------------------------------------------- */
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static unsigned unwind_by_libunwind(uintptr_t *frames, unsigned max) {
     enum { OWN_FRAMES = 16 };
