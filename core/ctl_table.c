@@ -365,14 +365,18 @@ static unsigned access_of(umf_ctl_query_type_t type) {
     return 0;
 }
 
-/* The one request that every start of a program makes, without a search: its row is the last. */
+/* The one request that every start of a program makes, without a search: its row is the last of its
+ * table. */
 static umf_result_t serve_post_initialize(const ctl_table_t *table, void *object) {
-    const ctl_node_t *last = table->count > 0 ? &table->nodes[table->count - 1] : NULL;
-    if (last == NULL || (last->access & CTL_INTERNAL) == 0) {
-        return UMF_RESULT_ERROR_INVALID_CTL_PATH;
+    for (; table != NULL; table = table->also) {
+        const ctl_node_t *last = table->count > 0 ? &table->nodes[table->count - 1] : NULL;
+        if (last != NULL && (last->access & CTL_INTERNAL) != 0) {
+            const ctl_call_t call = {object, last, CTL_QUERY_RUNNABLE, 0};
+            return last->serve(&call, NULL);
+        }
+        object = (char *)object + table->also_offset;
     }
-    const ctl_call_t call = {object, last, CTL_QUERY_RUNNABLE, 0};
-    return last->serve(&call, NULL);
+    return UMF_RESULT_ERROR_INVALID_CTL_PATH;
 }
 
 umf_result_t ctl_serve(const ctl_table_t *table, void *object, umf_ctl_query_source_t source,

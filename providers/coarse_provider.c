@@ -59,7 +59,29 @@ static umf_result_t serve_post_initialize(const ctl_call_t *call, ctl_value_t *v
     return UMF_RESULT_SUCCESS;
 }
 
+static umf_result_t serve_coarse(const ctl_call_t *call, ctl_value_t *value) {
+    coarse_stats_t stats;
+    coarse_get_stats(((coarse_provider_t *)call->object)->coarse, &stats);
+    value->size = *(const size_t *)((const char *)&stats + call->node->what);
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t serve_page_size(const ctl_call_t *call, ctl_value_t *value) {
+    value->size = ((const coarse_provider_t *)call->object)->page_size;
+    return UMF_RESULT_SUCCESS;
+}
+
 static const ctl_node_t nodes[] = {
+    {"params.page_size", UMF_CTL_SIZE, CTL_R, serve_page_size, 0,
+     "Bytes that allocations are multiples of.", 0, 0},
+    {"stats.total_memory", UMF_CTL_SIZE, CTL_R, serve_coarse, offsetof(coarse_stats_t, total_bytes),
+     "Bytes of all its memory.", 0, 0},
+    {"stats.free_memory", UMF_CTL_SIZE, CTL_R, serve_coarse, offsetof(coarse_stats_t, free_bytes),
+     "Bytes of it that are free.", 0, 0},
+    {"stats.used_blocks", UMF_CTL_SIZE, CTL_R, serve_coarse, offsetof(coarse_stats_t, used_blocks),
+     "Live allocations.", 0, 0},
+    {"stats.free_blocks", UMF_CTL_SIZE, CTL_R, serve_coarse, offsetof(coarse_stats_t, free_blocks),
+     "Pieces that the free memory is in.", 0, 0},
     CTL_POST_INITIALIZE(serve_post_initialize),
 };
 

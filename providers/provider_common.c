@@ -106,6 +106,11 @@ void provider_stats_remove(provider_stats_t *stats, size_t bytes) {
 
 /* ---- CTL ------------------------------------------------------------------------------------- */
 
+void provider_ctl_text(ctl_value_t *value, const char *text) {
+    value->text[0] = '\0';
+    text_append(value->text, sizeof(value->text), text != NULL ? text : "");
+}
+
 static umf_result_t serve_allocated(const ctl_call_t *call, ctl_value_t *value) {
     value->size = load_relaxed(&((provider_stats_t *)call->object)->allocated);
     return UMF_RESULT_SUCCESS;

@@ -53,6 +53,9 @@ typedef struct provider_stats {
 void provider_stats_add(provider_stats_t *stats, size_t bytes);
 void provider_stats_remove(provider_stats_t *stats, size_t bytes);
 
+/* Answers a read of a text, which is cut to what a value holds; NULL is empty. */
+void provider_ctl_text(ctl_value_t *value, const char *text);
+
 /* The stats.* nodes; the object is a provider_stats_t. */
 extern const ctl_table_t provider_stats_table;
 

@@ -315,6 +315,25 @@ static umf_result_t devdax_purge_force(void *provider, void *ptr, size_t size) {
     return UMF_RESULT_SUCCESS;
 }
 
+/* ---- CTL ---- */
+
+static umf_result_t serve_path(const ctl_call_t *call, ctl_value_t *value) {
+    provider_ctl_text(value, ((const devdax_provider_t *)call->object)->path);
+    return UMF_RESULT_SUCCESS;
+}
+
+static const ctl_node_t ctl_nodes[] = {
+    {"params.path", UMF_CTL_STRING, CTL_R, serve_path, 0, "The device.", 0, 0},
+};
+
+const ctl_table_t devdax_provider_ctl_table = {ctl_nodes, ARRAY_LENGTH(ctl_nodes),
+                                               &coarse_provider_ctl_table, 0};
+
+static umf_result_t devdax_ctl(void *provider, umf_ctl_query_source_t source, const char *name,
+                               void *arg, size_t size, umf_ctl_query_type_t type, va_list args) {
+    return ctl_serve(&devdax_provider_ctl_table, provider, source, name, arg, size, type, args);
+}
+
 static const umf_memory_provider_ops_t devdax_ops = {
     .version = UMF_PROVIDER_OPS_VERSION_CURRENT,
     .initialize = devdax_initialize,
@@ -328,7 +347,7 @@ static const umf_memory_provider_ops_t devdax_ops = {
     .ext_purge_force = devdax_purge_force,
     .ext_allocation_merge = coarse_provider_merge,
     .ext_allocation_split = coarse_provider_split,
-    .ext_ctl = coarse_provider_ctl,
+    .ext_ctl = devdax_ctl,
     .get_cache_line_size = coarse_provider_cache_line_size,
 };
 

@@ -16,4 +16,7 @@
  */
 umf_result_t devdax_mapping_size(const char *directory, dev_t device, size_t size, size_t *mapped);
 
+/* Nodes of its own, and those of the block manager and the statistics. */
+extern const struct ctl_table devdax_provider_ctl_table;
+
 #endif /* UMF_PROVIDERS_PROVIDER_DEVDAX_H */

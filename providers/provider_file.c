@@ -450,6 +450,34 @@ static umf_result_t file_purge_force(void *provider, void *ptr, size_t size) {
     return UMF_RESULT_SUCCESS;
 }
 
+/* ---- CTL ---- */
+
+static umf_result_t serve_path(const ctl_call_t *call, ctl_value_t *value) {
+    provider_ctl_text(value, ((const file_provider_t *)call->object)->path);
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t serve_flag(const ctl_call_t *call, ctl_value_t *value) {
+    value->integer = *(const bool *)((const char *)call->object + call->node->what);
+    return UMF_RESULT_SUCCESS;
+}
+
+static const ctl_node_t ctl_nodes[] = {
+    {"params.path", UMF_CTL_STRING, CTL_R, serve_path, 0, "The file.", 0, 0},
+    {"params.shared", UMF_CTL_INT, CTL_R, serve_flag, offsetof(file_provider_t, shared),
+     "1 when what is written reaches the file (shared visibility), else 0.", 0, 0},
+    {"params.dax", UMF_CTL_INT, CTL_R, serve_flag, offsetof(file_provider_t, dax),
+     "1 when stores reach persistent memory without the page cache (MAP_SYNC), else 0.", 0, 0},
+};
+
+const ctl_table_t file_provider_ctl_table = {ctl_nodes, ARRAY_LENGTH(ctl_nodes),
+                                             &coarse_provider_ctl_table, 0};
+
+static umf_result_t file_ctl(void *provider, umf_ctl_query_source_t source, const char *name,
+                             void *arg, size_t size, umf_ctl_query_type_t type, va_list args) {
+    return ctl_serve(&file_provider_ctl_table, provider, source, name, arg, size, type, args);
+}
+
 static const umf_memory_provider_ops_t file_ops = {
     .version = UMF_PROVIDER_OPS_VERSION_CURRENT,
     .initialize = file_initialize,
@@ -463,7 +491,7 @@ static const umf_memory_provider_ops_t file_ops = {
     .ext_purge_force = file_purge_force,
     .ext_allocation_merge = coarse_provider_merge,
     .ext_allocation_split = coarse_provider_split,
-    .ext_ctl = coarse_provider_ctl,
+    .ext_ctl = file_ctl,
     .get_cache_line_size = coarse_provider_cache_line_size,
 };
 

@@ -20,4 +20,7 @@ typedef struct file_location {
 /* provider: private state of a FILE provider. INVALID_ARGUMENT: no block in use begins at ptr. */
 umf_result_t file_locate(void *provider, const void *ptr, file_location_t *location);
 
+/* Nodes of its own, and those of the block manager and the statistics. */
+extern const struct ctl_table file_provider_ctl_table;
+
 #endif /* UMF_PROVIDERS_PROVIDER_FILE_H */

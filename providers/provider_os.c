@@ -444,7 +444,14 @@ static umf_result_t serve_ipc_enabled(const ctl_call_t *call, ctl_value_t *value
     return UMF_RESULT_SUCCESS;
 }
 
+static umf_result_t serve_page_size(const ctl_call_t *call, ctl_value_t *value) {
+    value->size = ((const os_provider_t *)call->object)->page_size;
+    return UMF_RESULT_SUCCESS;
+}
+
 static const ctl_node_t os_ctl_nodes[] = {
+    {"params.page_size", UMF_CTL_SIZE, CTL_R, serve_page_size, 0,
+     "Bytes of the pages asked for, as far as there are any.", 0, 0},
     {"params.ipc_enabled", UMF_CTL_INT, CTL_R, serve_ipc_enabled, 0,
      "1 when other processes can open its memory (shared visibility), else 0.", 0, 0},
 };

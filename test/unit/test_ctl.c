@@ -18,6 +18,8 @@
 #include <umf/pools/pool_proxy.h>
 #include <umf/pools/pool_scalable.h>
 #include <umf/pools/pool_slab.h>
+#include <umf/providers/provider_file_memory.h>
+#include <umf/providers/provider_fixed_memory.h>
 #include <umf/providers/provider_os_memory.h>
 
 #include "core/ctl.h"
@@ -248,6 +250,52 @@ Test(ctl_logger, output_is_text_of_any_length_that_fits) {
     expect_output("stderr");
 }
 
+static _Atomic(bool) chatter_ends;
+
+static void *chatter(void *arg) {
+    (void)arg;
+    while (!load_relaxed(&chatter_ends)) {
+        bool yes = true;
+        umfCtlSet("umf.logger.pid", &yes, 1); // writes a line
+    }
+    return NULL;
+}
+
+/* While the output changes, lines go to one log or the other: never into a file that the program
+ * opens meanwhile, never cut. */
+Test(ctl_logger, output_may_change_while_others_log) {
+    char log[2][64], text[2048];
+    int level = 1;
+    pthread_t thread[2];
+    for (int i = 0; i < 2; i++) {
+        snprintf(log[i], sizeof(log[i]), "/tmp/umf_ctl_change_%d_%d.log", i, (int)getpid());
+    }
+    char own[] = "/tmp/umf_ctl_own_XXXXXX";
+    cr_assert_eq(umfCtlSet("umf.logger.level", &level, sizeof(level)), OK);
+    for (int i = 0; i < 2; i++) {
+        pthread_create(&thread[i], NULL, chatter, NULL);
+    }
+    for (int i = 0; i < 300; i++) {
+        cr_assert_eq(set_output(i % 3 == 2 ? "disabled" : log[i % 3]), OK);
+        int fd = mkstemp(own); // takes the lowest free number
+        off_t bytes = lseek(fd, 0, SEEK_END);
+        cr_assert_eq(bytes, 0, "a log line got into a file of the program");
+        close(fd);
+        unlink(own);
+        memcpy(own + sizeof(own) - 7, "XXXXXX", 6);
+    }
+    store_relaxed(&chatter_ends, true);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(thread[i], NULL);
+    }
+    cr_assert_eq(set_output("disabled"), OK);
+    for (int i = 0; i < 2; i++) {
+        file_content(log[i], text, sizeof(text));
+        cr_expect_eq(strncmp(text, "[", 1), 0, "%s", text);
+        unlink(log[i]);
+    }
+}
+
 /* ---- handles --------------------------------------------------------------------------------- */
 
 Test(ctl_handle, a_null_or_dead_handle_is_refused) {
@@ -297,6 +345,63 @@ Test(ctl_handle, providers_answer_for_themselves) {
     cr_expect_eq(umfCtlExec("umf.provider.by_handle.{}.stats.peak_memory", NULL, 0, provider),
                  INVAL);
     umfMemoryProviderDestroy(provider);
+}
+
+static size_t provider_number(provider_t provider, const char *node) {
+    size_t value = 0;
+    cr_assert_eq(umfCtlGet("umf.provider.by_handle.{}.{}.{}", &value, 8, provider,
+                           strncmp(node, "params.", 7) == 0 ? "params" : "stats",
+                           strchr(node, '.') + 1),
+                 OK, "%s", node);
+    return value;
+}
+
+Test(ctl_handle, providers_of_given_memory_tell_how_much_is_left) {
+    enum { BYTES = 1 << 20 };
+    static _Alignas(4096) char memory[BYTES];
+    umf_fixed_memory_provider_params_handle_t params = NULL;
+    provider_t provider = NULL;
+    void *first = NULL, *second = NULL;
+    cr_assert_eq(umfFixedMemoryProviderParamsCreate(memory, BYTES, &params), OK);
+    cr_assert_eq(umfMemoryProviderCreate(umfFixedMemoryProviderOps(), params, &provider), OK);
+    umfFixedMemoryProviderParamsDestroy(params);
+    cr_expect_eq(provider_number(provider, "stats.total_memory"), BYTES);
+    cr_expect_eq(provider_number(provider, "stats.free_memory"), BYTES);
+    cr_assert_eq(umfMemoryProviderAlloc(provider, 65536, 0, &first), OK);
+    cr_assert_eq(umfMemoryProviderAlloc(provider, 65536, 0, &second), OK);
+    cr_expect_eq(provider_number(provider, "stats.free_memory"), BYTES - 2 * 65536);
+    cr_expect_eq(provider_number(provider, "stats.used_blocks"), 2);
+    cr_expect_eq(provider_number(provider, "stats.allocated_memory"), 2 * 65536);
+    cr_assert_eq(umfMemoryProviderFree(provider, first, 65536), OK);
+    cr_expect_eq(provider_number(provider, "stats.free_blocks"), 2);
+    cr_assert_eq(umfMemoryProviderFree(provider, second, 65536), OK);
+    cr_expect_eq(provider_number(provider, "stats.free_blocks"), 1);
+    cr_expect_eq(provider_number(provider, "params.page_size"), (size_t)sysconf(_SC_PAGESIZE));
+    umfMemoryProviderDestroy(provider);
+    provider = os_provider();
+    cr_expect_eq(provider_number(provider, "params.page_size"), (size_t)sysconf(_SC_PAGESIZE));
+    umfMemoryProviderDestroy(provider);
+}
+
+Test(ctl_handle, a_file_provider_names_its_file) {
+    char path[64], text[128] = "";
+    umf_file_memory_provider_params_handle_t params = NULL;
+    provider_t provider = NULL;
+    snprintf(path, sizeof(path), "/tmp/umf_ctl_file_%d", (int)getpid());
+    cr_assert_eq(umfFileMemoryProviderParamsCreate(path, &params), OK);
+    cr_assert_eq(umfFileMemoryProviderParamsSetVisibility(params, UMF_MEM_MAP_SHARED), OK);
+    cr_assert_eq(umfMemoryProviderCreate(umfFileMemoryProviderOps(), params, &provider), OK);
+    umfFileMemoryProviderParamsDestroy(params);
+    cr_expect_eq(umfCtlGet("umf.provider.by_handle.{}.params.path", text, sizeof(text), provider),
+                 OK);
+    cr_expect_str_eq(text, path);
+    int shared = 9;
+    cr_expect_eq(umfCtlGet("umf.provider.by_handle.{}.params.shared", &shared, 4, provider), OK);
+    cr_expect_eq(shared, 1);
+    cr_expect_eq(umfCtlExec("umf.provider.by_handle.{}.post_initialize", NULL, 0, provider),
+                 NOPATH);
+    umfMemoryProviderDestroy(provider);
+    unlink(path);
 }
 
 Test(ctl_handle, pools_answer_for_themselves) {
@@ -576,6 +681,41 @@ Test(ctl_name, pools_of_one_name_are_numbered_in_order_of_creation) {
     umfPoolFree(pool[2], ptr);
     umfPoolDestroy(pool[2]);
     cr_expect_eq(umfCtlGet("umf.pool.by_name.common.count", &value, 8), INVAL);
+    umfMemoryProviderDestroy(provider);
+}
+
+Test(ctl_name, a_write_without_a_number_is_for_all) {
+    provider_t provider = os_provider();
+    pool_t pool[3];
+    bool keep = true;
+    size_t delay = 321;
+    for (size_t i = 0; i < 3; i++) {
+        pool[i] = pool_on(provider, umfSlabPoolOps(), NULL);
+    }
+    cr_expect_eq(umfCtlSet("umf.pool.by_name.slab.params.keep_all", &keep, 1), OK);
+    cr_expect_eq(umfCtlSet("umf.pool.by_name.slab.1.params.purge_delay", &delay, 8), OK);
+    for (size_t i = 0; i < 3; i++) {
+        keep = false;
+        cr_expect_eq(umfCtlGet("umf.pool.by_handle.{}.params.keep_all", &keep, 1, pool[i]), OK);
+        cr_expect(keep);
+        delay = 0;
+        cr_expect_eq(umfCtlGet("umf.pool.by_handle.{}.params.purge_delay", &delay, 8, pool[i]), OK);
+        cr_expect_eq(delay == 321, i == 1);
+    }
+    cr_expect_eq(umfCtlSet("umf.pool.by_name.slab.params.nothing", &keep, 1), NOPATH);
+    // the first error is the result, and the others get it all the same
+    void *ptr = umfPoolMalloc(pool[0], 1);
+    size_t chunk = 4 << 20;
+    cr_expect_eq(umfCtlSet("umf.pool.by_name.slab.params.chunk_size", &chunk, 8), NOTSUP);
+    for (size_t i = 0; i < 3; i++) {
+        chunk = 0;
+        cr_expect_eq(umfCtlGet("umf.pool.by_name.slab.{}.params.chunk_size", &chunk, 8, i), OK);
+        cr_expect_eq(chunk == 4 << 20, i != 0);
+    }
+    umfPoolFree(pool[0], ptr);
+    for (size_t i = 0; i < 3; i++) {
+        umfPoolDestroy(pool[i]);
+    }
     umfMemoryProviderDestroy(provider);
 }
 

@@ -19,6 +19,8 @@
 #include "pools/scalable_library.h"
 #include "pools/slab.h"
 #include "providers/coarse_provider.h"
+#include "providers/provider_devdax.h"
+#include "providers/provider_file.h"
 #include "providers/provider_os.h"
 
 static ctl_table_t logger;
@@ -36,6 +38,9 @@ static const struct {
     {"jemalloc", &jemalloc_ctl_table},
 #endif
     {"provider", &provider_stats_table},
+    {"coarse", &coarse_provider_ctl_table},
+    {"FILE", &file_provider_ctl_table},
+    {"DEVDAX", &devdax_provider_ctl_table},
     {"OS", &os_provider_ctl_table},
 };
 
