@@ -13,6 +13,13 @@
  * whose base, slices, chunk, pool, head.region, head.kind and fresh are set; the map does not know
  * it yet. NULL: the provider has no more. */
 slab_t *slab_chunk_take(slab_pool_t *pool, uint32_t slices, uint32_t align_slices);
+/* Counts memory that slabs and large blocks take or give; the lock is held. */
+UMF_INLINE void slab_taken_add(slab_pool_t *pool, size_t bytes) {
+    pool->taken_bytes += bytes;
+    if (unlikely(pool->taken_bytes > pool->taken_peak)) {
+        pool->taken_peak = pool->taken_bytes;
+    }
+}
 /* Publishes the descriptor in the map: from here on frees find it. */
 void slab_chunk_publish(slab_t *slab);
 /* Gives the run back; the descriptor must not be used afterwards. */

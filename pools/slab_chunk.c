@@ -285,6 +285,7 @@ static void run_take(slab_chunk_t *chunk, uint32_t at, uint32_t slices, slab_t *
     bits_clear(chunk->aged, at, slices);
     bits_clear(chunk->stuck, at, slices);
     chunk->free_slices -= slices;
+    slab_taken_add(chunk->pool, (size_t)slices << MAP_SLICE_SHIFT);
     slab->fresh = chunk->pool->zeroed && !bits_any(chunk->touched, at, slices);
     bits_set(chunk->touched, at, slices);
     store_relaxed(&slab->head.owner, MAP_OWNER_NONE);
@@ -363,6 +364,7 @@ void slab_chunk_publish(slab_t *slab) {
 static void run_give(slab_chunk_t *chunk, uint32_t at, uint32_t count) {
     bits_clear(chunk->taken, at, count);
     chunk->free_slices += count;
+    chunk->pool->taken_bytes -= (size_t)count << MAP_SLICE_SHIFT;
     chunk->longest = chunk->free_slices; // an upper bound; a search that fails makes it exact
     for (uint32_t i = 0; i < count; i++) {
         store_relaxed(&chunk->slab_at[at + i], NULL);
@@ -410,6 +412,7 @@ bool slab_chunk_resize(slab_t *slab, uint32_t slices) {
         bits_clear(chunk->aged, at + old, more);
         bits_clear(chunk->stuck, at + old, more);
         chunk->free_slices -= more;
+        slab_taken_add(pool, (size_t)more << MAP_SLICE_SHIFT);
         for (uint32_t i = 0; i < more; i++) {
             store_relaxed(&chunk->slab_at[at + old + i], slab);
         }

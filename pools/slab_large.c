@@ -51,6 +51,7 @@ static void huge_link(slab_pool_t *pool, slab_t *slab) {
     pool->huge = slab;
     pool->huge_blocks++;
     pool->huge_bytes += slab->block_bytes;
+    slab_taken_add(pool, slab->block_bytes);
     lock_release(&pool->lock);
 }
 
@@ -66,6 +67,7 @@ static void huge_unlink(slab_pool_t *pool, slab_t *slab) {
     }
     pool->huge_blocks--;
     pool->huge_bytes -= slab->block_bytes;
+    pool->taken_bytes -= slab->block_bytes;
     lock_release(&pool->lock);
 }
 
@@ -378,6 +380,7 @@ static void *huge_remap(slab_t *slab, size_t size) {
     lock_acquire(&pool->lock);
     slab->block_bytes = bytes;
     pool->huge_bytes += bytes - old_bytes;
+    slab_taken_add(pool, bytes - old_bytes);
     lock_release(&pool->lock);
     reserved_count(pool, (ptrdiff_t)(bytes - old_bytes));
     return ptr;

@@ -209,6 +209,7 @@ typedef struct slab_pool {
     size_t large_blocks, large_bytes;     /* live, of whole slices */
     size_t huge_blocks, huge_bytes;       /* live, with a provider allocation of their own */
     size_t reserved_bytes, reserved_peak; /* from the provider */
+    size_t taken_bytes, taken_peak;       /* in slabs and live large blocks */
     size_t purges, purged_bytes;
     _Atomic(size_t) provider_calls;
 

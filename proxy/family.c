@@ -147,14 +147,37 @@ UMF_EXPORT struct mallinfo mallinfo(void) {
     };
 }
 
+/* As glibc does: free blocks by size; and besides, those in use. */
+static void malloc_info_sizes(FILE *stream) {
+    slab_detail_t *detail = base_map(sizeof(*detail));
+    if (detail == NULL || !stats_pool_detail(detail)) {
+        return;
+    }
+    fprintf(stream, "<heap nr=\"0\">\n<sizes>\n");
+    size_t before = 0;
+    for (unsigned cls = 0; cls < SLAB_CLASSES; cls++) {
+        const slab_class_detail_t *d = &detail->cls[cls];
+        size_t bytes = slab_class_bytes(cls), free_blocks = d->made - d->used;
+        if (d->slabs != 0) {
+            fprintf(stream,
+                    "<size from=\"%zu\" to=\"%zu\" total=\"%zu\" count=\"%zu\" used=\"%zu\"/>\n",
+                    before + 1, bytes, free_blocks * bytes, free_blocks, d->used);
+        }
+        before = bytes;
+    }
+    fprintf(stream, "</sizes>\n</heap>\n");
+    base_unmap(detail, sizeof(*detail));
+}
+
 UMF_EXPORT int malloc_info(int options, FILE *stream) {
     if (options != 0) {
         return EINVAL;
     }
     heap_stats_t stats;
     stats_collect(&stats);
+    fprintf(stream, "<malloc version=\"umf-1\">\n");
+    malloc_info_sizes(stream);
     fprintf(stream,
-            "<malloc version=\"umf-1\">\n"
             "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n"
             "<system type=\"current\" size=\"%zu\"/>\n"
             "<system type=\"max\" size=\"%zu\"/>\n"

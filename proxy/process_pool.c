@@ -84,9 +84,6 @@ static void configure(void) {
             log_configure(settings->report.log);
         }
         switch_pool_apply(settings);
-        if (settings->stats.when == PROXY_STATS_EXIT) {
-            stats_print_at_exit();
-        }
     }
     errno = saved_errno;
     store_release(&process_state.configured, 2);
@@ -140,5 +137,6 @@ __attribute__((constructor(102))) static void process_pool_load(void) {
         umf_message("no memory for the process pool");
     }
     proxy_ctl_register();
+    stats_start(&process_state.settings.stats);
     prof_start(&process_state.settings.prof); // loads libraries: not before now
 }

@@ -199,6 +199,14 @@ void prof_table_resize(void *arg, size_t size) {
     lock_release(&table.lock);
 }
 
+void prof_table_sums(prof_sums_t *live, prof_sums_t *total, prof_sums_t *peak) {
+    lock_acquire(&table.lock);
+    *live = table.live;
+    *total = table.total;
+    *peak = table.peak;
+    lock_release(&table.lock);
+}
+
 uint64_t prof_table_total_bytes(void) {
     lock_acquire(&table.lock);
     uint64_t bytes = table.total.bytes;

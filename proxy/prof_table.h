@@ -51,6 +51,7 @@ void *prof_table_add(const uintptr_t *frames, unsigned depth, size_t size, size_
                      uint64_t interval);
 void prof_table_free(void *record);
 void prof_table_resize(void *record, size_t size);
+void prof_table_sums(prof_sums_t *live, prof_sums_t *total, prof_sums_t *peak);
 /* Bytes that the program has asked for so far, as estimated. */
 uint64_t prof_table_total_bytes(void);
 /* Forgets what was allocated and freed so far; live blocks stay, the peak begins anew. */

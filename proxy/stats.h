@@ -5,6 +5,9 @@
 
 #include <stddef.h>
 
+#include "config/keys_stats.h"
+#include "pools/slab_detail.h"
+
 /* Sums over the process pool and the boot pool. Bytes are of address space. */
 typedef struct heap_stats {
     size_t reserved_bytes, reserved_peak; /* taken from providers */
@@ -17,7 +20,11 @@ typedef struct heap_stats {
 void stats_collect(heap_stats_t *stats);
 /* Prints a table to a file descriptor; does not allocate. */
 void stats_print(int fd);
-/* Prints it on standard error when the process exits. */
-void stats_print_at_exit(void);
+/* Writes a report as the settings say; not within malloc. */
+void stats_write(const char *occasion);
+/* The process pool (the boot pool, where that is no slab pool) in detail. */
+bool stats_pool_detail(slab_detail_t *detail);
+/* Arranges for the reports that the settings ask for; called once, not within malloc. */
+void stats_start(const proxy_stats_settings_t *settings);
 
 #endif /* UMF_PROXY_STATS_H */

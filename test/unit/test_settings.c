@@ -100,7 +100,8 @@ Test(settings, nothing_given_means_defaults) {
         cr_expect_eq(s.slab.chunk_size, 0);
         cr_expect(s.slab.purge_delay_ms <= 3600000);
         cr_expect_not(s.slab.keep_all);
-        cr_expect_eq(s.stats.when, PROXY_STATS_OFF);
+        cr_expect_str_eq(s.stats.when, "off");
+        cr_expect_not(s.stats.at_exit);
         cr_expect_str_empty(s.report.log);
         cr_expect_eq(s.report.on_error, PROXY_ON_ERROR_DEFAULT);
         cr_expect_not(s.report.help);
@@ -125,9 +126,33 @@ Test(settings, every_word_sets_its_value) {
     cr_expect_eq(good("os.page.size=transparent").os.page_size, PROXY_PAGE_TRANSPARENT);
     cr_expect_eq(good("os.page.size=2M").os.page_size, PROXY_PAGE_2M);
     cr_expect_eq(good("os.page.size=1g").os.page_size, PROXY_PAGE_1G);
-    cr_expect_eq(good("stats=exit").stats.when, PROXY_STATS_EXIT);
+    cr_expect(good("stats=exit").stats.at_exit);
+    cr_expect(good("stats=signal").stats.on_signal);
+    cr_expect_eq(good("stats=30").stats.every_ms, 30000);
+    cr_expect(good("stats=5, EXIT").stats.at_exit && good("stats=5, EXIT").stats.every_ms == 5000);
     cr_expect(good("help").report.help);
     cr_expect(good("os.page.size=2M;os.page.strict=yes").os.page_strict);
+}
+
+Test(settings, stats_takes_occasions_and_seconds_only) {
+    static const char *const wrong[] = {"on", "exit,0", "100000", "1.5", "exit signal"};
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        char text[64];
+        proxy_settings_t s;
+        lines_t lines;
+        snprintf(text, sizeof text, "stats=%s", wrong[i]);
+        cr_expect_eq(parse(&s, text, &lines), 1, "%s", text);
+        cr_expect(strstr(lines.last, "use off, exit, signal or seconds from 1 to 86400") != NULL);
+        cr_expect(!s.stats.at_exit && !s.stats.on_signal && s.stats.every_ms == 0, "%s", text);
+    }
+}
+
+Test(settings, an_exact_leak_report_looks_at_every_block) {
+    proxy_settings_t s;
+    lines_t lines;
+    cr_expect_eq(parse(&s, "leak=exact;prof.sample=64k", &lines), 1);
+    cr_expect_eq(s.prof.sample, 1);
+    cr_expect_eq(s.prof.leak, PROXY_LEAK_EXACT);
 }
 
 Test(settings, a_bool_has_eight_words) {
@@ -285,7 +310,7 @@ static const struct bad {
     {"pool=\"slab\"", "not allowed"},
     {"os.page.size=3M", "os.page.size=3M: not allowed; use one of default, transparent, 2M, 1G"},
     {"os.page.size=2MiB", "os.page.size=2MiB: not allowed"},
-    {"stats=on", "stats=on: not allowed; use off or exit"},
+    {"prof.format=svg", "use one of pprof, proto, collapsed"},
     {"on.error=exit", "use one of default, warn, abort"},
     {"slab.keep.all=maybe", "slab.keep.all=maybe: not allowed; use yes or no"},
     {"slab.keep.all=", "use yes or no"},
@@ -393,7 +418,7 @@ Test(settings, other_entries_count_beside_a_bad_one) {
         /* A bad value for one of the two keys is the second value then, and the good one stays. */
         cr_expect_eq(lines.count, 1, "\"%s\" gave %u lines, last: %s", text, lines.count,
                      lines.last);
-        cr_expect_eq(s.stats.when, PROXY_STATS_EXIT, "%s", text);
+        cr_expect_str_eq(s.stats.when, "exit", "%s", text);
         cr_expect_eq(s.report.on_error, PROXY_ON_ERROR_WARN, "%s", text);
     }
 }
@@ -666,7 +691,7 @@ Test(settings, in_a_file_lines_are_entries_and_hashes_comments) {
     cr_expect_eq(s.choice.pool, PROXY_POOL_PROXY);
     cr_expect_eq(s.choice.size_threshold, 64);
     cr_expect(s.slab.keep_all);
-    cr_expect_eq(s.stats.when, PROXY_STATS_EXIT);
+    cr_expect_str_eq(s.stats.when, "exit");
     settings_parse(&run, "size.threshold=65"); /* the later text counts, and may repeat a key */
     cr_expect_eq(lines.count, 0, "%s", lines.last);
     cr_expect_eq(s.choice.size_threshold, 65);
@@ -684,9 +709,10 @@ Test(settings, a_mistake_in_a_file_is_told_with_its_line) {
     settings_sink_t sink = {take_any_line, &lines};
     settings_run_t run = {.table = proxy_settings_table(), .out = &s, .sink = &sink};
     proxy_settings_defaults(&s);
-    settings_parse_file(&run, "pool=slab\n#\n\nstats=often # no\n", "FILE x");
+    settings_parse_file(&run, "pool=slab\n#\n\nleak=often # no\n", "FILE x");
     cr_expect_eq(lines.count, 1);
-    cr_expect_str_eq(lines.last, "FILE x line 4: stats=often # no: not allowed; use off or exit");
+    cr_expect_str_eq(lines.last,
+                     "FILE x line 4: leak=often # no: not allowed; use one of off, sampled, exact");
 }
 
 /* What help says is the default is taken as a value, and changes nothing. */
