@@ -14,6 +14,7 @@
 #include "core/map.h"
 #include "core/name.h"
 #include "core/pool_count.h"
+#include "core/pool_fast.h"
 #include "core/provider.h"
 #include "core/state.h"
 #include "core/tracking.h"
@@ -240,11 +241,19 @@ UMF_EXPORT umf_result_t umfPoolDestroy(umf_memory_pool_handle_t hPool) {
 
 /* ---- allocation ------------------------------------------------------------------------------ */
 
-UMF_EXPORT void *umfPoolMalloc(umf_memory_pool_handle_t hPool, size_t size) {
+const pool_fast_heap_t pool_fast_heap_none = {.pool_handle = POOL_FAST_NO_POOL};
+UMF_TLS pool_fast_heap_t *pool_fast_heap = (pool_fast_heap_t *)&pool_fast_heap_none;
+
+UMF_NOINLINE static void *pool_malloc(umf_memory_pool_handle_t hPool, size_t size) {
     if (unlikely(hPool == NULL)) {
         return NULL;
     }
     return hPool->call.malloc(hPool->call.target, size);
+}
+
+UMF_EXPORT void *umfPoolMalloc(umf_memory_pool_handle_t hPool, size_t size) {
+    void *block = pool_fast_malloc(hPool, size);
+    return likely(block != NULL) ? block : pool_malloc(hPool, size);
 }
 
 UMF_EXPORT void *umfPoolAlignedMalloc(umf_memory_pool_handle_t hPool, size_t size,
@@ -269,11 +278,15 @@ UMF_EXPORT void *umfPoolRealloc(umf_memory_pool_handle_t hPool, void *ptr, size_
     return hPool->call.realloc(hPool->call.target, ptr, size);
 }
 
-UMF_EXPORT umf_result_t umfPoolFree(umf_memory_pool_handle_t hPool, void *ptr) {
+UMF_NOINLINE static umf_result_t pool_free(umf_memory_pool_handle_t hPool, void *ptr) {
     if (unlikely(hPool == NULL)) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
     return hPool->call.free(hPool->call.target, ptr);
+}
+
+UMF_EXPORT umf_result_t umfPoolFree(umf_memory_pool_handle_t hPool, void *ptr) {
+    return likely(pool_fast_free(hPool, ptr)) ? UMF_RESULT_SUCCESS : pool_free(hPool, ptr);
 }
 
 UMF_EXPORT umf_result_t umfPoolMallocUsableSize(umf_memory_pool_handle_t hPool, const void *ptr,

@@ -106,6 +106,9 @@ static const pool_extension_entry_t *extension_of(const struct umf_memory_pool_t
 bool pool_count_attach(struct umf_memory_pool_t *pool) {
     pool->extension = extension_of(pool);
     if (pool->extension != NULL) {
+        if (pool->extension->set_handle != NULL) {
+            pool->extension->set_handle(pool->priv, pool);
+        }
         pool->call = (pool_calls_t){
             .target = pool->priv,
             .malloc = pool->ops.malloc,

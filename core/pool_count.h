@@ -21,6 +21,8 @@ typedef struct pool_extension_entry {
     umf_result_t (*initialize)(umf_memory_provider_handle_t provider, const void *params,
                                void **pool);
     size_t (*alloc_count)(void *priv); /* live blocks, exact when no call is under way */
+    void (*set_handle)(void *priv,
+                       struct umf_memory_pool_t *handle); /* NULL: no need; pool_fast.h */
     struct pool_extension_entry *next;
 } pool_extension_entry_t;
 void pool_extension_register(pool_extension_entry_t *entry);

@@ -177,7 +177,7 @@ static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const v
     if (provider == NULL || priv == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
-    static pool_extension_entry_t extension = {op_initialize, op_alloc_count, NULL};
+    static pool_extension_entry_t extension = {op_initialize, op_alloc_count, NULL, NULL};
     pool_extension_register(&extension);
     disjoint_pool_t *pool = base_alloc(sizeof(*pool));
     if (pool == NULL) {

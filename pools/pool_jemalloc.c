@@ -103,7 +103,7 @@ static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const v
         return result;
     }
     uint32_t arenas = given->arenas > 0 ? (uint32_t)given->arenas : default_arenas();
-    static pool_extension_entry_t extension = {op_initialize, op_alloc_count, NULL};
+    static pool_extension_entry_t extension = {op_initialize, op_alloc_count, NULL, NULL};
     pool_extension_register(&extension);
     jemalloc_pool_t *pool = base_alloc(sizeof(*pool));
     if (pool == NULL) {

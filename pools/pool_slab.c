@@ -93,6 +93,10 @@ static size_t op_alloc_count(void *pool) {
     return slab_pool_blocks(pool);
 }
 
+static void op_set_handle(void *pool, umf_memory_pool_handle_t handle) {
+    ((slab_pool_t *)pool)->handle = handle; // before the first heap is made
+}
+
 static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const void *params,
                                   void **pool) {
     struct umf_slab_pool_params_t defaults;
@@ -104,7 +108,7 @@ static umf_result_t op_initialize(umf_memory_provider_handle_t provider, const v
                                 .purge_delay_ms = given->purge_delay_ms,
                                 .keep_all = given->keep_all,
                                 .name = given->name};
-    static pool_extension_entry_t extension = {op_initialize, op_alloc_count, NULL};
+    static pool_extension_entry_t extension = {op_initialize, op_alloc_count, op_set_handle, NULL};
     pool_extension_register(&extension);
     slab_pool_t *created;
     umf_result_t result = slab_pool_create(provider, &settings, &created);
@@ -131,10 +135,19 @@ UMF_NOINLINE static void *op_malloc_slow(void *pool, size_t size) {
     return op_result(slab_alloc_slow(pool, NULL, size));
 }
 
+UMF_INLINE void *slab_pop_or_swap(slab_theap_t *theap, unsigned cls) {
+    void *block = slab_pop(theap, cls);
+    return likely(block != NULL) || cls >= SLAB_MEDIUM_CLASS ? block : slab_swap(theap, cls);
+}
+
+/* From umfPoolMalloc mostly when the ready list is empty. */
 static void *op_malloc(void *pool, size_t size) {
     slab_theap_t *theap = slab_theap_cached(pool);
     if (likely(theap != NULL)) {
-        void *block = slab_take(theap, size);
+        pool_fast_select(&theap->fast);
+        void *block = likely(size <= SLAB_FAST_MAX) ? slab_pop_or_swap(theap, theap->class_of[size])
+                      : size <= theap->medium_max   ? slab_pop_or_swap(theap, slab_class_of(size))
+                                                    : NULL;
         if (likely(block != NULL)) {
             return block;
         }
@@ -192,6 +205,7 @@ static umf_result_t op_free(void *pool, void *ptr) {
                  !slab_index_of(slab, ptr, &index) || index >= load_relaxed(&slab->made))) {
         return op_free_slow(pool, ptr);
     }
+    pool_fast_select(&theap->fast);
     return likely(!slab_put(slab, ptr)) ? UMF_RESULT_SUCCESS : op_free_event(theap, slab);
 }
 

@@ -263,6 +263,7 @@ umf_result_t slab_pool_create(umf_memory_provider_handle_t provider,
     }
     pool->id = fetch_add_relaxed(&slot->next_id, 1) + 1;
     pool->provider = provider;
+    pool->handle = POOL_FAST_NO_POOL;
     pool->extension = provider_extension(provider, &pool->extension_priv);
     pool->zeroed = pool->extension != NULL && pool->extension->zeroed != NULL &&
                    pool->extension->zeroed(pool->extension_priv);

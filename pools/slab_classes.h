@@ -12,19 +12,22 @@
 #define UMF_POOLS_SLAB_CLASSES_H
 
 #include "core/map.h"
+#include "core/pool_fast.h"
 #include "core/utils.h"
 
 enum {
     SLAB_FINE_CLASSES = 16, /* 16, 32 … 256 */
     SLAB_CLASSES = 80,
     SLAB_CLASS_NONE =
-        SLAB_CLASSES,           /* its ready list is always empty: every call takes the slow path */
-    SLAB_FAST_MAX = 1024,       /* sizes up to here find their class in a byte table */
-    SLAB_CLASS_MAX = 64 * 1024, /* larger blocks are runs of slices (slab_large.c) */
+        SLAB_CLASSES, /* its ready list is always empty: every call takes the slow path */
+    SLAB_FAST_MAX = POOL_FAST_MAX, /* sizes up to here find their class in a byte table */
+    SLAB_CLASS_MAX = 64 * 1024,    /* larger blocks are runs of slices (slab_large.c) */
     SLAB_MEDIUM_CLASS =
         47, /* from this class on (4 KiB) empty slabs go back at once, unless in constant use */
     SLAB_BLOCKS_MIN = 8, /* a slab has room for at least so many blocks */
 };
+
+static_assert(SLAB_CLASSES + 1 == POOL_FAST_LISTS, "a list for each, and one that is always empty");
 
 typedef struct slab_class_info {
     uint32_t block_bytes;

@@ -64,6 +64,12 @@ static void slab_set_needed(slab_t *slab, uint32_t frees) {
     slab->needed = slab->needed_set = frees;
 }
 
+/* As many blocks have been made. */
+static void slab_set_made(slab_t *slab, uint32_t made) {
+    store_relaxed(&slab->made, (uint16_t)made);
+    pool_fast_set_limit(&slab->fast, slab->block_bytes, made);
+}
+
 static uint32_t slab_wake_count(const slab_t *slab) {
     uint32_t by_bytes = (uint32_t)(WAKE_BYTES / slab->block_bytes);
     uint32_t count = slab->capacity / WAKE_DIVISOR;
@@ -138,7 +144,8 @@ static slab_t *slab_new(slab_theap_t *theap, unsigned cls) {
     slab->capacity = slices == info->slices
                          ? info->capacity
                          : (uint16_t)(((size_t)slices << MAP_SLICE_SHIFT) / info->block_bytes);
-    store_relaxed(&slab->made, 0);
+    slab->factor = pool_fast_factor(slab->block_bytes);
+    slab_set_made(slab, 0);
     slab->used = 0;
     slab->free = NULL;
     slab_set_needed(slab, 0);
@@ -170,7 +177,7 @@ static bool slab_extend(slab_t *slab) {
         ((slab_block_t *)block)->next = (slab_block_t *)(block + slab->block_bytes);
     }
     ((slab_block_t *)block)->next = NULL;
-    store_relaxed(&slab->made, (uint16_t)(load_relaxed(&slab->made) + count));
+    slab_set_made(slab, load_relaxed(&slab->made) + count);
     return true;
 }
 
@@ -637,6 +644,7 @@ slab_theap_t *slab_theap_new(slab_pool_t *pool, bool shared) {
     }
     theap->pool = pool;
     theap->shared = shared;
+    pool_fast_set_handle(&theap->fast, shared ? POOL_FAST_NO_POOL : pool->handle);
     theap->ticks = SLAB_TICK_REFILLS;
     theap->batch_frees = SLAB_BATCH_FREES;
     theap->medium_max = pool->medium_max;
@@ -647,6 +655,14 @@ slab_theap_t *slab_theap_new(slab_pool_t *pool, bool shared) {
     pool->theap_count++;
     lock_release(&pool->lock);
     return theap;
+}
+
+/* Called once by a heap's thread and once by its pool, when they have no more use for it: the
+ * second call frees it. acq_rel: what the first did to it happened before. */
+static void theap_let_go(slab_theap_t *theap) {
+    if (exchange_acq_rel(&theap->let_go, true)) {
+        base_free(theap, sizeof(*theap));
+    }
 }
 
 /* The slot's lock is held. */
@@ -669,6 +685,9 @@ static bool record_reserve(slab_thread_t *record) {
     for (uint32_t i = 0; i < record->count; i++) {
         if (pool_find_live(record->entry[i].pool_id) != NULL) {
             record->entry[kept++] = record->entry[i];
+        } else {
+            pool_fast_forget(&record->entry[i].theap->fast);
+            theap_let_go(record->entry[i].theap);
         }
     }
     lock_release(&slot->lock);
@@ -751,6 +770,7 @@ static void thread_exit(void *arg) {
         return;
     }
     slab_process_theap = (slab_theap_t *)&slab_theap_none;
+    pool_fast_select((pool_fast_heap_t *)&pool_fast_heap_none);
     slab_thread = (slab_thread_t *)&thread_retired;
     core_slot_t *slot = &umf_core_state.slots[CORE_SLOT_SLAB];
     for (uint32_t i = 0; i < record->count; i++) {
@@ -760,8 +780,10 @@ static void thread_exit(void *arg) {
             fetch_add_acq_rel(&pool->exiting, 1); // it is not destroyed meanwhile
         }
         lock_release(&slot->lock);
-        if (pool != NULL) {
-            slab_theap_t *theap = record->entry[i].theap;
+        slab_theap_t *theap = record->entry[i].theap;
+        if (pool == NULL) {
+            theap_let_go(theap);
+        } else {
             slab_remote_flush(theap);
             theap_take_mail(theap);
             theap->parked_since = slab_now_ms();
@@ -778,7 +800,14 @@ void slab_theap_destroy_all(slab_pool_t *pool) {
         slab_theap_t *theap = pool->theaps;
         pool->theaps = theap->next_of_pool;
         slab_watch_end(theap);
-        base_free(theap, sizeof(*theap));
+        if (theap->parked || theap->shared) {
+            base_free(theap, sizeof(*theap));
+        } else { // a thread knows it, and looks at its handle
+            // relaxed: calls for this pool happened before its end, others only see that it is not
+            // theirs
+            pool_fast_set_handle(&theap->fast, POOL_FAST_NO_POOL);
+            theap_let_go(theap);
+        }
     }
 }
 
@@ -800,7 +829,7 @@ void slab_theap_fork_prepare(slab_pool_t *pool) {
 /* Whatever the heap's thread was doing: the slab's blocks count as used, except those freed from
  * now on. */
 static void slab_distrust(slab_t *slab) {
-    store_relaxed(&slab->made, slab->capacity);
+    slab_set_made(slab, slab->capacity);
     slab->used = slab->capacity;
     slab->free = NULL;
     slab->state = SLAB_FULL;

@@ -21,12 +21,11 @@
 
 #include "core/fork.h"
 #include "core/map.h"
+#include "core/pool_fast.h"
 #include "core/provider.h"
 #include "pools/slab_classes.h"
 
-typedef struct slab_block {
-    struct slab_block *next;
-} slab_block_t;
+typedef pool_fast_block_t slab_block_t;
 
 typedef enum slab_state {
     SLAB_CURRENT = 1, /* feeds its heap's ready list of the class */
@@ -52,18 +51,24 @@ enum {
 };
 
 typedef struct slab {
-    map_desc_t head;          /* owner: thread heap, or MAP_OWNER_NONE for large blocks */
-    uint32_t needed;          /* owner thread only */
-    slab_block_t *free;       /* freed by the owner, last in first out; owner thread only */
+    union {
+        pool_fast_run_t fast; /* what umfPoolFree sees of it */
+        struct {
+            /* head (its owner: thread heap, or MAP_OWNER_NONE for large blocks), needed, factor,
+             * limit, used, free */
+            POOL_FAST_RUN_MEMBERS
+        };
+    };
     _Atomic(uint64_t) remote; /* freed by others; see slab_remote.c */
-    uint32_t used;            /* owner thread only, as the next five */
-    uint32_t needed_set;
-    _Atomic(uint16_t) made; /* blocks; written by the owner thread, read by frees of others */
-    uint16_t capacity;      /* blocks */
-    uint8_t cls;            /* size class, or SLAB_CLASS_NONE */
-    uint8_t state;          /* slab_state_t */
-    bool fresh;             /* blocks not yet made read as zero */
-    bool watched;           /* a large block with a record (slab_watch.h) */
+    uint32_t needed_set;      /* owner thread only, as the next four */
+    _Atomic(uint16_t) made;   /* blocks; written by the owner thread, read by frees of others */
+    uint16_t capacity;        /* blocks */
+    uint8_t cls;              /* size class, or SLAB_CLASS_NONE */
+    uint8_t state : 7;        /* slab_state_t */
+    uint8_t own_region : 1;   /* huge: the pool registered it itself; constant while it lives */
+    bool fresh;               /* blocks not yet made read as zero */
+    bool watched;             /* a large block with a record (slab_watch.h) */
+    uint32_t slices;
 
     uintptr_t base;           /* first block; slice-aligned */
     size_t block_bytes;       /* of large and huge blocks: usable bytes */
@@ -75,11 +80,10 @@ typedef struct slab {
     };
     struct slab_pool *pool;
     struct slab_chunk *chunk; /* NULL: huge */
-    uint32_t slices;
-    bool own_region; /* huge: the pool registered it itself */
 } slab_t;
-static_assert(offsetof(slab_t, remote) + sizeof(uint64_t) <= 64,
-              "what frees touch is one cache line");
+static_assert(offsetof(slab_t, capacity) + sizeof(uint16_t) <= 64,
+              "what frees and refills touch is one cache line");
+static_assert(sizeof(slab_t) <= 128, "two cache lines");
 
 /* A batch of blocks of one slab that this thread freed and has not yet given to their owner. */
 typedef struct slab_batch {
@@ -102,10 +106,15 @@ enum {
  * emptied by those who need slabs.
  */
 typedef struct slab_theap {
-    slab_block_t *ready[SLAB_CLASSES + 1];   /* what malloc pops; blocks of current[class] */
-    size_t medium_max;                       /* larger sizes take the slow path; SLAB_CLASS_MAX */
-    uint8_t class_of[SLAB_FAST_MAX + 1 + 7]; /* by request size */
-    slab_t *current[SLAB_CLASSES + 1];       /* the last is NULL, as is its ready list */
+    union {
+        pool_fast_heap_t fast; /* what umfPoolMalloc sees of it */
+        struct {
+            /* ready (blocks of current[class]), pool_handle, class_of */
+            POOL_FAST_HEAP_MEMBERS
+        };
+    };
+    size_t medium_max;                 /* larger sizes take the slow path; SLAB_CLASS_MAX */
+    slab_t *current[SLAB_CLASSES + 1]; /* the last is NULL, as is its ready list */
     slab_t *available[SLAB_CLASSES];
     uint32_t ticks; /* refills until the next tick; 0: it is due */
     struct slab_pool *pool;
@@ -116,6 +125,7 @@ typedef struct slab_theap {
     struct slab_theap *next_parked;  /* under the pool's lock */
     struct slab_theap *next_of_pool; /* all heaps of the pool; under the pool's lock */
     bool parked;                     /* under the pool's lock */
+    _Atomic(bool) let_go;            /* by its pool or its thread: the other one frees it */
     bool flushed;                    /* parked and holding no ready blocks any more */
     uint32_t parked_since;           /* ms */
     bool shared;                     /* a heap of the pool itself, under a lock of its own */
@@ -183,10 +193,11 @@ typedef struct slab_pool {
     size_t huge_granule;    /* sizes of huge blocks from here on are multiples of it: the provider's
                                page size for them */
     size_t cache_max_bytes; /* of huge blocks kept for reuse */
-    uint32_t purge_delay_ms; /* 0: at once */
-    bool keep_all;           /* never purges nor returns memory before the end */
-    bool zeroed;             /* the provider's fresh memory reads as zero */
-    bool process;            /* serves malloc of the process: slab_process_theap follows it */
+    uint32_t purge_delay_ms;         /* 0: at once */
+    bool keep_all;                   /* never purges nor returns memory before the end */
+    bool zeroed;                     /* the provider's fresh memory reads as zero */
+    umf_memory_pool_handle_t handle; /* POOL_FAST_NO_POOL: driven by its table alone */
+    bool process; /* serves malloc of the process: slab_process_theap follows it */
     char name[64];
     /* Template of the heaps: lets a process pool send sizes to its dispatcher. */
     uint8_t class_of[SLAB_FAST_MAX + 1];

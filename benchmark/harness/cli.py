@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 
-from . import allocators, chart, instructions, machine, report, session, startup, workloads
+from . import allocators, api, chart, instructions, machine, report, session, startup, workloads
 from .errors import BenchError
 
 FORMAT = 1  # of the stored results
@@ -17,11 +17,12 @@ DESCRIPTION = """Compares this project's allocator with libc's and with mimalloc
 and tbbmalloc.
 
 run           workloads: wall time and peak resident memory, tables and chart (the default)
-instructions  instructions per malloc/free, by callgrind
+instructions  instructions per malloc/free and per umfPoolMalloc/umfPoolFree, by callgrind
+api           calls of the library: every pool, the provider, look-ups by address
 startup       what preloading costs a program that does nothing
 report FILE   the tables and the chart of a stored run again"""
 
-COMMANDS = ["run", "instructions", "startup", "report"]
+COMMANDS = ["run", "instructions", "api", "startup", "report"]
 
 
 def parser(root):
@@ -218,7 +219,36 @@ def command_instructions(root, args):
     over = instructions.over_limit(figures)
     for line in over:
         print("over the limit: " + line)
+    if not args.peers_only:
+        missed = print_api_instructions(args)
+        over += missed
     return 1 if over and args.check else 0
+
+
+def print_api_instructions(args):
+    """Prints the table and its goals; the missed ones."""
+    library = os.path.join(args.build, "libumf_proxy.so.1")
+    programs = os.path.join(args.build, "benchmark")
+    figures = api.pair_instructions(programs, library)
+    goals = api.instruction_goals(figures)
+    print("\n" + api.instruction_table(figures) + "\n\n" + api.goals_text(goals))
+    return [text for text, holds in goals if not holds]
+
+
+def command_api(root, args):
+    if args.peers_only:
+        raise BenchError("api measures this project's library only; not with --peers-only")
+    prepare(root, args)
+    say("counting instructions")
+    missed = print_api_instructions(args)
+    found = api.measure_all(os.path.join(args.build, "benchmark"), args.reps, args.scale, say)
+    goals = api.time_goals(found)
+    tables = [api.pool_table(found), api.lookup_table(found), api.goals_text(goals)]
+    print("\n" + "\n\n".join(tables))
+    rows = [{"cell": list(name), "ns": value} for name, value in found.items()]
+    save(args.json or os.path.join(args.out, "api.json"), rows)
+    missed += [text for text, holds in goals if not holds]
+    return 1 if missed and args.check else 0
 
 
 def command_startup(root, args):
@@ -255,6 +285,7 @@ def main(root, argv):
     commands = {
         "run": command_run,
         "instructions": command_instructions,
+        "api": command_api,
         "startup": command_startup,
         "report": command_report,
     }

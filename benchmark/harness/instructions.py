@@ -57,15 +57,15 @@ def program_cost(path, program):
     return cost
 
 
-def count(programs, library, mode, iterations):
-    """(instructions of the whole run, of these in the program itself)"""
-    env = measure.clean_environment({"LD_PRELOAD": library} if library else None)
+def callgrind(programs, command, env):
+    """(instructions of the whole run, of these in the program itself); `command` is a program of
+    the benchmark folder and its arguments."""
     handle, out = tempfile.mkstemp(prefix="umf-bench-callgrind-")
     os.close(handle)
     try:
         tool = ["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out]
         done = subprocess.run(
-            tool + [os.path.join(programs, "instr"), mode, str(iterations)],
+            tool + [os.path.join(programs, command[0])] + command[1:],
             env=env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -76,11 +76,16 @@ def count(programs, library, mode, iterations):
         )
         match = re.search(r"Collected : (\d+)", done.stderr)
         if done.returncode != 0 or match is None:
-            what = (mode, library, measure.last_line(done.stderr))
-            raise BenchError("callgrind failed on mode %s with %s: %s" % what)
-        return int(match[1]), program_cost(out, "instr")
+            what = (" ".join(command), measure.last_line(done.stderr))
+            raise BenchError("callgrind failed on %s: %s" % what)
+        return int(match[1]), program_cost(out, command[0])
     finally:
         os.unlink(out)
+
+
+def count(programs, library, mode, iterations):
+    env = measure.clean_environment({"LD_PRELOAD": library} if library else None)
+    return callgrind(programs, ["instr", mode, str(iterations)], env)
 
 
 def per_iteration(programs, library, mode):
