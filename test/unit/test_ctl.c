@@ -23,7 +23,9 @@
 #include <umf/providers/provider_os_memory.h>
 
 #include "core/ctl.h"
+#include "core/pool.h"
 #include "core/state.h"
+#include "pools/slab_watch.h"
 #include "test/unit/providers_for_test.h"
 
 #define OK UMF_RESULT_SUCCESS
@@ -519,6 +521,42 @@ Test(ctl_count, every_pool_counts_its_live_blocks) {
         umfPoolDestroy(pool);
         umfMemoryProviderDestroy(provider);
     }
+}
+
+static int watched_record;
+
+static void *on_sampled(size_t size, size_t bytes, uint64_t interval) {
+    (void)size, (void)bytes, (void)interval;
+    return &watched_record;
+}
+
+static void on_freed(void *record) {
+    cr_assert_eq(record, &watched_record);
+}
+
+/* Blocks that a profiler watches are in slabs of their own. */
+Test(ctl_count, watched_blocks_count_as_well) {
+    static const slab_watch_hooks_t hooks = {on_sampled, on_freed, NULL};
+    static const uint64_t intervals[] = {SLAB_WATCH_COUNT_ONLY, SLAB_WATCH_EVERY, 500, 100000};
+    enum { BLOCKS = 500 };
+    void *block[BLOCKS];
+    provider_t provider = os_provider();
+    for (size_t i = 0; i < ARRAY_LENGTH(intervals); i++) {
+        pool_t pool = pool_on(provider, umfSlabPoolOps(), NULL);
+        void *before = umfPoolMalloc(pool, 64);
+        cr_assert_eq(slab_watch_start(pool->priv, &hooks, intervals[i]), OK);
+        for (size_t n = 0; n < BLOCKS; n++) {
+            block[n] = umfPoolMalloc(pool, n % 100 == 99 ? 200000 : n % 300 + 1);
+            cr_assert_eq(alloc_count(pool), n + 2, "interval %zu", (size_t)intervals[i]);
+        }
+        for (size_t n = 0; n < BLOCKS; n++) {
+            umfPoolFree(pool, block[n]);
+            cr_assert_eq(alloc_count(pool), BLOCKS - n, "interval %zu", (size_t)intervals[i]);
+        }
+        umfPoolFree(pool, before);
+        umfPoolDestroy(pool);
+    }
+    umfMemoryProviderDestroy(provider);
 }
 
 Test(ctl_count, realloc_and_calloc) {
