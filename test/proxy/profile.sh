@@ -145,6 +145,27 @@ leak)
     run "leak=sampled;prof.sample=4k" "$program" sites
     grep -q "estimated" err || fail "a sampled report says that it is one"
     ;;
+scripts)
+    # The commands of scripts/ read every format, and find the same names and amounts in each.
+    command -v python3 >/dev/null || { echo "skipped: no python3"; exit 77; }
+    scripts=$(dirname "$0")/../../scripts
+    for format in pprof proto collapsed; do
+        run "prof.sample=1;prof.format=$format;prof.file=$work/$format" "$program" sites "$dso"
+        "$scripts/profile-flamegraph" -o $format.svg $format >/dev/null || fail "flame graph of $format"
+        grep -q '<title>site_small: 4.8 MiB, ' $format.svg || fail "$format: no box of site_small"
+        grep -q '<title>dso_site: 6.7 MiB, ' $format.svg || fail "$format: no box of dso_site"
+        python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' $format.svg || fail "$format.svg is not XML"
+    done
+    "$scripts/profile-diff" pprof proto | grep -q 'site_' && fail "two runs of the same differ: $("$scripts/profile-diff" pprof proto)"
+    run "prof.sample=1;prof.file=$work/peak" "$program" peak
+    "$scripts/profile-diff" pprof peak.peak --svg diff.svg >diff || fail "profile-diff"
+    grep -q '+28.6 MiB .* site_middle$' diff || fail "no site_middle in the difference: $(cat diff)"
+    grep -q '\-11.4 MiB .* site_medium$' diff || fail "no site_medium in the difference: $(cat diff)"
+    grep -q 'site_middle.*before 0 B, +28.6 MiB' diff.svg || fail "no change in the picture"
+    echo nonsense >bad
+    "$scripts/profile-flamegraph" bad 2>err && fail "nonsense is a profile"
+    [ "$(wc -l <err)" -eq 1 ] || fail "not one line about nonsense: $(cat err)"
+    ;;
 tangle)
     for unwind in libunwind libgcc fp; do
         run "prof.sample=512;prof.exit=no;prof.unwind=$unwind" "$program" tangle "$dso"
