@@ -27,6 +27,7 @@
 #include "providers/provider_os.h"
 #include "proxy/choose.h"
 #include "proxy/prof.h"
+#include "proxy/prof_ctl.h"
 #include "proxy/proxy_ctl.h"
 #include "proxy/stats.h"
 #include "proxy/switch_pool.h"
@@ -137,6 +138,7 @@ __attribute__((constructor(102))) static void process_pool_load(void) {
         umf_message("no memory for the process pool");
     }
     proxy_ctl_register();
+    prof_ctl_register();
     stats_start(&process_state.settings.stats);
     prof_start(&process_state.settings.prof); // loads libraries: not before now
 }

@@ -7,10 +7,11 @@
  *   profile fork          the child allocates on and exits by itself
  *   profile late          allocates in an exit handler
  *   profile peak          most memory is in use in the middle
- *   profile tangle        what an unwinder inside malloc could deadlock with: threads that allocate
- *                         under a lock which another one wants in a dl_iterate_phdr callback,
- * dlopen and dlclose, fork, signal handlers that interrupt malloc, and C++-like unwinding profile
- * signal N      waits for the profile that signal N makes
+ *   profile tangle DSO    what an unwinder inside malloc could deadlock with: threads that allocate
+ *                         under a lock that another one wants in a dl_iterate_phdr callback;
+ *                         dlopen, fork, signals that interrupt malloc; unwinding that allocates
+ *   profile ctl FILE      switches sampling on, off and on by CTL, and writes FILE
+ *   profile signal N      waits for the profile that signal N makes
  */
 #include "check.h"
 
@@ -277,6 +278,55 @@ static int run_signal(int number, const char *file) {
     return 0;
 }
 
+/* ---- CTL ---- */
+
+typedef int (*ctl_t)(const char *path, void *value, size_t bytes, ...);
+static ctl_t ctl_get, ctl_set, ctl_exec;
+
+static size_t ctl_number(const char *path) {
+    size_t value = 0;
+    CHECK_MSG(ctl_get(path, &value, sizeof(value)) == 0, "%s", path);
+    return value;
+}
+
+static void ctl_sample(size_t interval) {
+    CHECK_INT(ctl_set("umf.proxy.prof.sample", &interval, sizeof(interval)), 0);
+    CHECK_INT(ctl_number("umf.proxy.prof.sample"), interval);
+}
+
+static void ctl_find(ctl_t *function, const char *name) {
+    void *symbol = dlsym(RTLD_DEFAULT, name);
+    memcpy(function, &symbol, sizeof(symbol));
+}
+
+static int run_ctl(const char *file) {
+    ctl_find(&ctl_get, "umfCtlGet");
+    ctl_find(&ctl_set, "umfCtlSet");
+    ctl_find(&ctl_exec, "umfCtlExec");
+    site_small(1000); // not profiled
+    ctl_sample(1);
+    site_medium(100);
+    CHECK_INT(ctl_number("umf.proxy.prof.live_memory"), 600000);
+    ctl_sample(0);
+    site_large(10); // not profiled
+    CHECK_INT(ctl_number("umf.proxy.prof.live_memory"), 600000);
+    for (int i = 1000; i < 1050; i++) {
+        free(keep[i]); // known all the same
+    }
+    CHECK_INT(ctl_number("umf.proxy.prof.live_memory"), 300000);
+    CHECK_INT(ctl_number("umf.proxy.prof.live_peak"), 600000);
+    CHECK_INT(ctl_number("umf.proxy.prof.allocated_memory"), 600000);
+    CHECK_INT(ctl_exec("umf.proxy.prof.reset", NULL, 0), 0);
+    CHECK_INT(ctl_number("umf.proxy.prof.allocated_memory"), 300000);
+    CHECK_INT(ctl_number("umf.proxy.prof.live_peak"), 300000);
+    char name[256] = "";
+    snprintf(name, sizeof(name), "%s", file);
+    CHECK_INT(ctl_set("umf.proxy.prof.dump", name, sizeof(name)), 0);
+    CHECK(access(file, R_OK) == 0);
+    expect("site_medium", 300000);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
     check_begin();
@@ -291,6 +341,8 @@ int main(int argc, char **argv) {
     } else if (strcmp(mode, "tangle") == 0 && argc > 2) {
         tangle_dso = argv[2];
         run_tangle();
+    } else if (strcmp(mode, "ctl") == 0 && argc > 2) {
+        run_ctl(argv[2]);
     } else if (strcmp(mode, "signal") == 0 && argc > 3) {
         run_signal(atoi(argv[2]), argv[3]);
     } else {

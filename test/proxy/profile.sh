@@ -145,6 +145,11 @@ leak)
     run "leak=sampled;prof.sample=4k" "$program" sites
     grep -q "estimated" err || fail "a sampled report says that it is one"
     ;;
+ctl)
+    need_readers
+    run "" "$program" ctl "$work/ctl.heap"
+    check_expected "${readers[0]}" "$program" "$work/ctl.heap" 0
+    ;;
 scripts)
     # The commands of scripts/ read every format, and find the same names and amounts in each.
     command -v python3 >/dev/null || { echo "skipped: no python3"; exit 77; }
