@@ -4,6 +4,7 @@
 #include "core/ctl_modules.h"
 
 const ctl_module_t *const ctl_own_modules[] = {
+    &ipc_ctl_module,
     &log_ctl_module,
 };
 

@@ -8,6 +8,7 @@
 extern const ctl_module_t *const ctl_own_modules[];
 extern const size_t ctl_own_module_count;
 
+extern const ctl_module_t ipc_ctl_module; /* umf.ipc, ipc_ctl.c */
 extern const ctl_module_t log_ctl_module; /* umf.logger, log_ctl.c */
 
 #endif /* UMF_CORE_CTL_MODULES_H */

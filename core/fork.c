@@ -46,6 +46,7 @@ void fork_prepare(void) {
             node->prepare(node->arg);
         }
     }
+    lock_acquire(&umf_core_state.ipc.lock);
     for (unsigned i = 0; i < CORE_SLOTS; i++) {
         lock_acquire(&umf_core_state.slots[i].lock);
     }
@@ -74,6 +75,7 @@ void fork_parent(void) {
     for (unsigned i = 0; i < CORE_SLOTS; i++) {
         lock_release(&umf_core_state.slots[i].lock);
     }
+    lock_release(&umf_core_state.ipc.lock);
     fork_walk_back(umf_core_state.fork.nodes, false);
     lock_release(&umf_core_state.fork.lock);
     lock_release(&umf_core_state.ctl.lock);
@@ -97,6 +99,8 @@ void fork_child(void) {
     for (unsigned i = 0; i < CORE_SLOTS; i++) {
         lock_init(&umf_core_state.slots[i].lock);
     }
+    lock_init(&umf_core_state.ipc.lock);
+    ipc_fork_child();
     fork_walk_back(umf_core_state.fork.nodes, true);
     lock_init(&umf_core_state.fork.lock);
 }

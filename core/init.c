@@ -13,6 +13,7 @@
 
 #include "core/ctl.h"
 #include "core/fork.h"
+#include "core/ipc.h"
 #include "core/log.h"
 #include "core/state.h"
 
@@ -38,6 +39,7 @@ UMF_EXPORT umf_result_t umfInit(void) {
         // not under the lock: opening a log file may call malloc, which the proxy answers with this
         // core
         log_init_from_environment();
+        ipc_limits_from_environment();
         ctl_config_load();
     }
     return UMF_RESULT_SUCCESS;

@@ -38,3 +38,15 @@ UMF_COLD void lock_release_slow(umf_lock_t *lock) {
     syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     errno = saved_errno;
 }
+
+void lock_wait_word(_Atomic(uint32_t) *word, uint32_t value) {
+    int saved_errno = errno;
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    errno = saved_errno;
+}
+
+void lock_wake_word(_Atomic(uint32_t) *word) {
+    int saved_errno = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+    errno = saved_errno;
+}

@@ -19,7 +19,7 @@ enum lock_rank {
     LOCK_RANK_POOL = 30,     /* one pool's shared state */
     LOCK_RANK_PROVIDER =
         40,              /* one provider's shared state (may be called by a pool under its lock) */
-    LOCK_RANK_IPC = 50,  /* opened-handle cache */
+    LOCK_RANK_IPC = 50,  /* caches of exported and opened IPC handles */
     LOCK_RANK_SLOT = 55, /* lists of a module's objects (core_slot_t) */
     LOCK_RANK_MAP = 60,  /* address map writers */
     LOCK_RANK_BASE = 70, /* base allocator */
@@ -32,6 +32,11 @@ typedef struct umf_lock {
 
 void lock_acquire_slow(umf_lock_t *lock);
 void lock_release_slow(umf_lock_t *lock);
+
+/* Sleeps until lock_wake_word, if *word still is `value`; may also return for no reason. */
+void lock_wait_word(_Atomic(uint32_t) *word, uint32_t value);
+/* Wakes all that sleep on word. */
+void lock_wake_word(_Atomic(uint32_t) *word);
 
 UMF_INLINE void lock_init(umf_lock_t *lock) {
     store_relaxed(&lock->word, 0);

@@ -228,6 +228,10 @@ UMF_EXPORT umf_result_t umfPoolDestroy(umf_memory_pool_handle_t hPool) {
         left_overs = result == UMF_RESULT_ERROR_USER_SPECIFIC;
         keep_first_error(&first, left_overs ? UMF_RESULT_SUCCESS : result);
     }
+    umf_memory_provider_handle_t ipc_handler = load_acquire(&hPool->ipc_handler);
+    if (ipc_handler != NULL) {
+        umfMemoryProviderDestroy(ipc_handler);
+    }
     if ((hPool->flags & UMF_POOL_CREATE_FLAG_OWN_PROVIDER) != 0) {
         keep_first_error(&first, umfMemoryProviderDestroy(hPool->provider));
     }

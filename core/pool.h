@@ -31,6 +31,8 @@ struct umf_memory_pool_t {
     umf_memory_provider_handle_t provider;        /* the user's */
     umf_memory_provider_handle_t
         tracking; /* wrapper given to the implementation; NULL when tracking is disabled */
+    _Atomic(umf_memory_provider_handle_t) ipc_handler; /* of a pool without tracking: wrapper that
+                                                          opens IPC handles, made on demand */
     umf_pool_create_flags_t flags;
     uint32_t magic;
     _Atomic(void *) tag;

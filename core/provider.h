@@ -39,6 +39,10 @@ typedef struct provider_extension {
     umf_result_t (*fork_child_unshare)(void *priv, void *ptr, size_t size);
     /* True when a forked child shares the pages with its parent (so the above is needed). */
     bool (*shared_on_fork)(void *priv);
+    /* Checks IPC data that another process sent, of `bytes` bytes, without opening anything:
+     * INVALID_ARGUMENT when they can not be this kind of provider's. *mapped: bytes of memory that
+     * an open maps. */
+    umf_result_t (*ipc_inspect)(const void *data, size_t bytes, size_t *mapped);
 } provider_extension_t;
 
 /* The extension of provider (or of the provider that a tracking wrapper wraps) and the priv to pass

@@ -15,6 +15,7 @@
 #include "core/base_alloc.h"
 #include "core/ctl.h"
 #include "core/fork.h"
+#include "core/ipc.h"
 #include "core/log.h"
 #include "core/map.h"
 #include "core/registry.h"
@@ -49,6 +50,7 @@ typedef struct umf_core_state {
     ctl_state_t ctl;
     struct provider_extension_entry *provider_extensions; /* under init_lock */
     log_state_t log;
+    ipc_state_t ipc;
     core_slot_t slots[CORE_SLOTS];
 } umf_core_state_t;
 

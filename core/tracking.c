@@ -15,6 +15,7 @@
 #include "core/tracking.h"
 
 #include "core/base_alloc.h"
+#include "core/ipc.h"
 #include "core/log.h"
 #include "core/map.h"
 #include "core/provider.h"
@@ -103,6 +104,7 @@ static umf_result_t tracking_free(void *priv, void *ptr, size_t size) {
     if (info.size != size) {
         log_warning("%zu bytes at %p are freed as %zu bytes", info.size, ptr, size);
     }
+    ipc_export_drop(region);
     map_remove(region); // before the free: another thread may get this address at once
     umf_result_t result = umfMemoryProviderFree(tracking->upstream, ptr, size);
     if (likely(result == UMF_RESULT_SUCCESS)) {
@@ -124,6 +126,7 @@ static umf_result_t tracking_split(void *priv, void *ptr, size_t total_size, siz
                   total_size, ptr);
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
+    ipc_export_drop(region);
     umf_result_t result =
         umfMemoryProviderAllocationSplit(tracking->upstream, ptr, total_size, first_size);
     if (result != UMF_RESULT_SUCCESS) {
@@ -163,6 +166,8 @@ static umf_result_t tracking_merge(void *priv, void *low_ptr, void *high_ptr, si
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
     size_t first_size = load_relaxed(&low->size);
+    ipc_export_drop(low);
+    ipc_export_drop(high);
     umf_result_t result =
         umfMemoryProviderAllocationMerge(tracking->upstream, low_ptr, high_ptr, total_size);
     if (result != UMF_RESULT_SUCCESS) {
@@ -221,6 +226,11 @@ static umf_result_t tracking_get_ipc_handle_size(void *priv, size_t *size) {
 }
 
 static umf_result_t tracking_get_ipc_handle(void *priv, const void *ptr, size_t size, void *data) {
+    size_t bytes;
+    umf_result_t result = ipc_data_bytes(upstream_of(priv), &bytes);
+    if (result != UMF_RESULT_SUCCESS) { // no caller can have a buffer for that
+        return result;
+    }
     return umfMemoryProviderGetIPCHandle(upstream_of(priv), ptr, size, data);
 }
 
@@ -274,7 +284,9 @@ static umf_result_t tracking_initialize(const void *params, void **priv) {
 static umf_result_t tracking_finalize(void *priv) {
     tracking_provider_t *tracking = priv;
     size_t live = load_relaxed(&tracking->live);
+    ipc_import_close_all(tracking);
     if (live != 0) {
+        ipc_export_drop_pool(tracking->pool);
         log_warning("%zu provider allocations of a pool are left behind at its end", live);
     }
     base_free(tracking, sizeof(*tracking));

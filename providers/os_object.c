@@ -78,7 +78,7 @@ static int object_open_anonymous(bool *punched) {
         }
         log_write_errno(LOG_WARNING, __func__, "memfd_secret failed, using memfd_create");
     }
-    return memfd_create("umf", MFD_CLOEXEC);
+    return memfd_create("umf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 }
 
 static int object_open_named(const char *name) {
@@ -128,6 +128,10 @@ umf_result_t os_object_create(os_object_kind_t kind, const char *name, os_object
             result = UMF_RESULT_ERROR_INVALID_ARGUMENT;
         }
         goto fail;
+    }
+    if (kind == OS_OBJECT_ANONYMOUS && object->punched) {
+        // Whoever maps it in another process knows that its pages can not be cut off (os_ipc.c).
+        fcntl(object->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     }
     *out = object;
     return UMF_RESULT_SUCCESS;

@@ -550,9 +550,26 @@ bool os_shared_locate(os_shared_t *shared, const void *ptr, os_shared_location_t
             out->fd = fd;
             out->offset = block->offset;
             out->size = block->length;
+            out->inode = block->object->inode;
             strcpy(out->name, named ? block->object->name : "");
         }
     }
     shared_unlock(shared);
     return found;
+}
+
+size_t os_shared_name_bytes(os_shared_t *shared) {
+    size_t longest = 0;
+    shared_lock(shared);
+    for (const os_object_t *object = shared->objects; object != NULL; object = object->next) {
+        size_t length = strlen(object->name);
+        longest = length > longest ? length : longest;
+    }
+    if (shared->stem[0] != '\0' && !shared->name_given) { // an object that is yet to be made
+        char pid[SHARED_PID_DIGITS + 1];
+        size_t length = strlen(shared->stem) + shared_digits(pid, (unsigned)getpid());
+        longest = length > longest ? length : longest;
+    }
+    shared_unlock(shared);
+    return longest;
 }

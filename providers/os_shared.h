@@ -44,9 +44,10 @@ bool os_shared_zeroed(os_shared_t *shared);
 umf_result_t os_shared_split(os_shared_t *shared, void *ptr, size_t total, size_t first);
 umf_result_t os_shared_merge(os_shared_t *shared, void *low, void *high, size_t total);
 
-/* Moves the blocks that touch [ptr, ptr + size) and lie in a forked parent's object into one of this
- * process: same address, same content. NULL and SIZE_MAX mean all blocks. protection: PROT_ bits of
- * the mappings; advice: for madvise, -1 for none. Blocks that could not be moved stay as they are. */
+/* Moves the blocks that touch [ptr, ptr + size) and lie in a forked parent's object into one of
+ * this process: same address, same content. NULL and SIZE_MAX mean all blocks. protection: PROT_
+ * bits of the mappings; advice: for madvise, -1 for none. Blocks that could not be moved stay as
+ * they are. */
 umf_result_t os_shared_unshare(os_shared_t *shared, void *ptr, size_t size, int protection,
                                int advice);
 
@@ -60,9 +61,12 @@ typedef struct os_shared_location {
     int fd; /* the provider keeps it; -1: the program closed it, only the name is left */
     off_t offset;
     size_t size;                       /* of the whole block, whole pages */
+    ino_t inode;                       /* of the object */
     char name[OS_SHARED_NAME_MAX + 1]; /* without '/'; "": anonymous */
 } os_shared_location_t;
 
+/* Longest name that os_shared_locate fills in, without NUL; 0: anonymous. */
+size_t os_shared_name_bytes(os_shared_t *shared);
 /* The block that begins at ptr. An object of a forked child that waits for its name gets it now.
  * False: none. */
 bool os_shared_locate(os_shared_t *shared, const void *ptr, os_shared_location_t *out);

@@ -4,6 +4,7 @@
  *
  *   os_params   what the user wants            os_numa     placement on nodes
  *   os_map      aligned mappings               os_shared   blocks in shared objects (os_object)
+ *   os_ipc      such blocks in other processes
  *
  * Private memory has no bookkeeping at all: any page-aligned part of it may be freed, purged, split
  * off. Making a private provider without NUMA mode makes no system call.
@@ -30,6 +31,7 @@
 #include "core/base_alloc.h"
 #include "core/log.h"
 #include "core/provider.h"
+#include "providers/os_ipc.h"
 #include "providers/os_map.h"
 #include "providers/os_numa.h"
 #include "providers/os_params.h"
@@ -572,11 +574,65 @@ static bool os_shared_on_fork(void *priv) {
     return ((const os_provider_t *)priv)->shared != NULL;
 }
 
+/* ---- IPC: of shared memory only ---- */
+
+static umf_result_t os_get_ipc_handle_size(void *priv, size_t *size) {
+    os_provider_t *provider = priv;
+    if (provider == NULL || size == NULL || provider->shared == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    *size = os_ipc_bytes(provider->shared);
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t os_get_ipc_handle(void *priv, const void *ptr, size_t size, void *data) {
+    os_provider_t *provider = priv;
+    (void)size; // a whole block is described
+    if (provider == NULL || ptr == NULL || data == NULL || provider->shared == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    return os_ipc_get(provider->shared, ptr, provider->protection, data);
+}
+
+static umf_result_t os_put_ipc_handle(void *priv, void *data) {
+    os_provider_t *provider = priv;
+    if (provider == NULL || data == NULL || provider->shared == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    return os_ipc_put(data);
+}
+
+static umf_result_t os_open_ipc_handle(void *priv, void *data, void **ptr) {
+    os_provider_t *provider = priv;
+    size_t mapped;
+    if (provider == NULL || data == NULL || ptr == NULL || provider->shared == NULL ||
+        os_ipc_inspect(data, SIZE_MAX, &mapped) != UMF_RESULT_SUCCESS) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    int error = 0;
+    umf_result_t result = os_ipc_open(data, provider->protection, ptr, &error);
+    return result == UMF_RESULT_ERROR_MEMORY_PROVIDER_SPECIFIC
+               ? os_fail(UMF_OS_RESULT_ERROR_ALLOC_FAILED, error)
+               : result;
+}
+
+static umf_result_t os_close_ipc_handle(void *priv, void *ptr, size_t size) {
+    os_provider_t *provider = priv;
+    if (provider == NULL || ptr == NULL || provider->shared == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    if (size > 0 && munmap(ptr, size) != 0) {
+        return os_fail(UMF_OS_RESULT_ERROR_FREE_FAILED, errno);
+    }
+    return UMF_RESULT_SUCCESS;
+}
+
 static const provider_extension_t os_extension = {
     .remap = os_remap,
     .zeroed = os_zeroed,
     .fork_child_unshare = os_fork_child_unshare,
     .shared_on_fork = os_shared_on_fork,
+    .ipc_inspect = os_ipc_inspect,
 };
 
 static const umf_memory_provider_ops_t os_ops = {
@@ -593,6 +649,11 @@ static const umf_memory_provider_ops_t os_ops = {
     .ext_purge_force = os_purge_force,
     .ext_allocation_merge = os_allocation_merge,
     .ext_allocation_split = os_allocation_split,
+    .ext_get_ipc_handle_size = os_get_ipc_handle_size,
+    .ext_get_ipc_handle = os_get_ipc_handle,
+    .ext_put_ipc_handle = os_put_ipc_handle,
+    .ext_open_ipc_handle = os_open_ipc_handle,
+    .ext_close_ipc_handle = os_close_ipc_handle,
     .ext_ctl = os_ctl,
     .get_cache_line_size = os_get_cache_line_size,
 };
