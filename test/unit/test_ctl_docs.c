@@ -23,12 +23,13 @@
 #include "providers/provider_file.h"
 #include "providers/provider_os.h"
 
-static ctl_table_t logger;
+static ctl_table_t ipc, logger;
 
 static const struct {
     const char *name;
     const ctl_table_t *table;
 } tables[] = {
+    {"ipc", &ipc},
     {"logger", &logger},
     {"pool", &ctl_pool_table},
     {"slab", &slab_ctl_table},
@@ -110,6 +111,7 @@ static size_t render(const char *text, FILE *out) {
 Test(ctl_docs, the_reference_agrees_with_the_tables) {
     char *rendered = NULL;
     size_t bytes = 0;
+    ipc = *ipc_ctl_module.table;
     logger = *log_ctl_module.table;
     FILE *in = fopen(UMF_CTL_DOC, "r");
     cr_assert_not_null(in, "%s", UMF_CTL_DOC);
@@ -134,6 +136,7 @@ Test(ctl_docs, the_reference_agrees_with_the_tables) {
 
 /* What the reference and the enumeration need of every row. */
 Test(ctl_docs, rows_are_complete) {
+    ipc = *ipc_ctl_module.table;
     logger = *log_ctl_module.table;
     for (size_t t = 0; t < ARRAY_LENGTH(tables); t++) {
         const ctl_table_t *table = tables[t].table;
