@@ -21,6 +21,7 @@
 #include "providers/coarse_provider.h"
 #include "providers/provider_devdax.h"
 #include "providers/provider_file.h"
+#include "providers/provider_level_zero.h"
 #include "providers/provider_os.h"
 
 static ctl_table_t ipc, logger;
@@ -42,6 +43,7 @@ static const struct {
     {"coarse", &coarse_provider_ctl_table},
     {"FILE", &file_provider_ctl_table},
     {"DEVDAX", &devdax_provider_ctl_table},
+    {"LEVEL_ZERO", &level_zero_provider_ctl_table},
     {"OS", &os_provider_ctl_table},
 };
 
