@@ -15,6 +15,7 @@
 #include "core/fork.h"
 #include "core/ipc.h"
 #include "core/log.h"
+#include "core/memspace.h"
 #include "core/state.h"
 
 bool core_is_ready(void) {
@@ -54,6 +55,7 @@ UMF_EXPORT umf_result_t umfTearDown(void) {
                 !umf_core_state.keep_alive;
     if (last) {
         store_release(&umf_core_state.ready, false);
+        memspace_tear_down();
     }
     lock_release(&umf_core_state.init_lock);
     if (last) {

@@ -41,8 +41,8 @@ umf_result_t libload_open(libload_library_t *library) {
     void *handle = dlopen(file, RTLD_LAZY | library->flags);
     if (handle == NULL) {
         const char *reason = dlerror();
-        log_fatal("library %s can not be used: %s", file,
-                  reason != NULL ? reason : "it is not loaded in this process");
+        LOG_AT(library->optional ? LOG_DEBUG : LOG_FATAL, "library %s can not be used: %s", file,
+               reason != NULL ? reason : "it is not loaded in this process");
         return UMF_RESULT_ERROR_DEPENDENCY_UNAVAILABLE;
     }
     umf_result_t result = UMF_RESULT_SUCCESS;

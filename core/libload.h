@@ -24,6 +24,7 @@ typedef struct libload_library {
     size_t symbol_count;
     void *functions; /* struct that receives the pointers */
     int flags;       /* of dlopen, besides RTLD_LAZY; 0 or RTLD_NOLOAD … */
+    bool optional;   /* its user can do without: that it is missing is no more than a debug line */
     umf_lock_t lock;
     void *handle;        /* under lock */
     _Atomic(bool) ready; /* functions may be used */
