@@ -2,6 +2,8 @@
 /* Rows of the keys os.* and page.*, and what of them does not fit together. */
 #include "config/proxy_settings.h"
 
+#include <string.h>
+
 #define SETTINGS_STRUCT proxy_settings_t
 
 enum { WORD_BYTES = 32 };
@@ -11,6 +13,8 @@ enum { WORD_BYTES = 32 };
 /* clang-format off */
 static const settings_key_t keys[] = {
     KEY_ENUM("page.disposition", os.disposition, "private|shared-shm|shared-fd", "private", "Kind of memory; shared can be opened by other processes, by a name in /dev/shm or by a file descriptor."),
+    KEY_STRING("os.shm.name", os.shm_name, "", "With page.disposition=shared-shm: name in /dev/shm; %p stands for the process number. By default umf_proxy_lib_shm_pid_%p."),
+    KEY_ENUM("os.protection", os.protection, "rw|rwx", "rw", "What is allowed in the memory: reading and writing, or running code as well."),
     KEY_ENUM("os.page.size", os.page_size, "default|transparent|2M|1G", "default", "Page size to ask for; transparent lets the kernel use huge pages where it can."),
     KEY_BOOL("os.page.strict", os.page_strict, "no", "With 2M or 1G pages: fail when there are none, instead of using ordinary ones."),
     KEY_ENUM("os.numa.mode", os.numa_mode, "default|bind|interleave|preferred|split|local", "default", "How memory is placed on NUMA nodes; default follows the process."),
@@ -140,10 +144,29 @@ static void check_pages(settings_run_t *run, proxy_os_settings_t *os) {
     os->page_strict = false;
 }
 
+static void check_shm_name(settings_run_t *run, proxy_os_settings_t *os) {
+    if (os->shm_name[0] == '\0') {
+        return;
+    }
+    if (os->disposition != PROXY_DISPOSITION_SHARED_SHM) {
+        settings_complain(run,
+                          "os.shm.name: not allowed here; use it with page.disposition=shared-shm");
+        os->shm_name[0] = '\0';
+    } else if (strchr(os->shm_name, '/') != NULL) {
+        settings_complain(run, "os.shm.name: a slash is not allowed; use a plain name, as in "
+                               "heap-%%p");
+        os->shm_name[0] = '\0';
+    }
+}
+
 static void check(settings_run_t *run, void *out) {
-    proxy_os_settings_t *os = &((proxy_settings_t *)out)->os;
-    check_numa(run, os);
-    check_pages(run, os);
+    proxy_settings_t *s = out;
+    bool met = s->choice.provider == PROXY_PROVIDER_OS, quiet = settings_was_wrong(run, "provider");
+    settings_need(run, "os.", met, quiet, "provider=os");
+    settings_need(run, "page.disposition", met, quiet, "provider=os");
+    check_numa(run, &s->os);
+    check_pages(run, &s->os);
+    check_shm_name(run, &s->os);
 }
 
 const settings_section_t proxy_keys_os = {

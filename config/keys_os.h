@@ -3,7 +3,7 @@
 #ifndef UMF_CONFIG_KEYS_OS_H
 #define UMF_CONFIG_KEYS_OS_H
 
-#include "config/settings.h"
+#include "config/keys_providers.h"
 
 /* The order of each enum is that of the words in its row. */
 typedef enum proxy_disposition {
@@ -28,8 +28,12 @@ typedef enum proxy_page_size {
     PROXY_PAGE_1G,
 } proxy_page_size_t;
 
+enum { PROXY_SHM_NAME_BYTES = 128 };
+
 typedef struct proxy_os_settings {
     proxy_disposition_t disposition;
+    char shm_name[PROXY_SHM_NAME_BYTES]; /* only with PROXY_DISPOSITION_SHARED_SHM; "": by pid */
+    proxy_protection_t protection;
     proxy_page_size_t page_size;
     bool page_strict; /* fail instead of falling back to ordinary pages */
     proxy_numa_mode_t numa_mode;

@@ -32,7 +32,10 @@ static void check_chunk(settings_run_t *run, proxy_slab_settings_t *slab) {
 }
 
 static void check(settings_run_t *run, void *out) {
-    check_chunk(run, &((proxy_settings_t *)out)->slab);
+    proxy_settings_t *s = out;
+    settings_need(run, "slab.", s->choice.pool == PROXY_POOL_SLAB, settings_was_wrong(run, "pool"),
+                  "pool=slab");
+    check_chunk(run, &s->slab);
 }
 
 const settings_section_t proxy_keys_slab = {

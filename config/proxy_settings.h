@@ -12,6 +12,8 @@
 
 #include "config/keys_choice.h"
 #include "config/keys_os.h"
+#include "config/keys_pools.h"
+#include "config/keys_providers.h"
 #include "config/keys_report.h"
 #include "config/keys_slab.h"
 #include "config/keys_prof.h"
@@ -19,8 +21,14 @@
 
 typedef struct proxy_settings {
     proxy_choice_settings_t choice;
+    proxy_file_settings_t file;
+    proxy_devdax_settings_t devdax;
+    proxy_fixed_settings_t fixed;
     proxy_os_settings_t os;
     proxy_slab_settings_t slab;
+    proxy_scalable_settings_t scalable;
+    proxy_jemalloc_settings_t jemalloc;
+    proxy_disjoint_settings_t disjoint;
     proxy_stats_settings_t stats;
     proxy_prof_settings_t prof;
     proxy_report_settings_t report;

@@ -161,16 +161,52 @@ static void complain_unknown(settings_run_t *run, text_t name, bool has_value) {
 
 /* ---- defaults and entries ---- */
 
+static void reset(const settings_key_t *key, void *out) {
+    settings_value_clear(key, out);
+    if (key->initial[0] != '\0') {
+        settings_verdict_t verdict = settings_value_read(key, text_of(key->initial), out);
+        ASSERT(verdict == SETTINGS_GOOD);
+        (void)verdict;
+    }
+}
+
+void settings_reset(settings_run_t *run, const char *name) {
+    reset(settings_find(run->table, name), run->out);
+}
+
+/* Whether the field has the row's default already; false for lists and texts, which have none. */
+static bool has_default(const settings_key_t *key, const void *out) {
+    settings_key_t alone = *key;
+    uint64_t initial = 0;
+    size_t bytes = key->type == SETTINGS_BOOL   ? sizeof(bool)
+                   : key->type == SETTINGS_ENUM ? sizeof(unsigned)
+                                                : sizeof(initial);
+    if (key->initial[0] == '\0' || key->type == SETTINGS_STRING) {
+        return false;
+    }
+    alone.offset = 0;
+    reset(&alone, &initial);
+    return memcmp(&initial, (const char *)out + key->offset, bytes) == 0;
+}
+
+void settings_need(settings_run_t *run, const char *prefix, bool met, bool quiet,
+                   const char *with) {
+    const settings_key_t *key;
+    for (unsigned i = 0; !met && (key = settings_key_at(run->table, i)) != NULL; i++) {
+        if (strncmp(key->name, prefix, strlen(prefix)) == 0 && set_has(&run->good, i)) {
+            if (!quiet && !has_default(key, run->out)) {
+                settings_complain(run, "%s: not allowed here; use it with %s", key->name, with);
+            }
+            reset(key, run->out);
+        }
+    }
+}
+
 void settings_defaults(const settings_table_t *table, void *out) {
     const settings_key_t *key;
     for (unsigned i = 0; (key = settings_key_at(table, i)) != NULL; i++) {
         ASSERT(i < SETTINGS_KEYS_MAX);
-        settings_value_clear(key, out);
-        if (key->initial[0] != '\0') {
-            settings_verdict_t verdict = settings_value_read(key, text_of(key->initial), out);
-            ASSERT(verdict == SETTINGS_GOOD);
-            (void)verdict;
-        }
+        reset(key, out);
     }
 }
 

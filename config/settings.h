@@ -162,6 +162,15 @@ bool settings_was_good(const settings_run_t *run, const char *name);
  */
 bool settings_was_wrong(const settings_run_t *run, const char *name);
 
+/* Puts the row's default back. */
+void settings_reset(settings_run_t *run, const char *name);
+/*
+ * For keys that count only with another setting, `with`: when `met` is false, each key whose name
+ * begins with `prefix` and that was given gets its default back, and a line unless `quiet` or when
+ * it is the default anyway.
+ */
+void settings_need(settings_run_t *run, const char *prefix, bool met, bool quiet, const char *with);
+
 /* Row `index` of the table, counted through all sections; NULL past the last. */
 const settings_key_t *settings_key_at(const settings_table_t *table, unsigned index);
 /* The row of `name`, or NULL. */

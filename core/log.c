@@ -157,14 +157,38 @@ UMF_COLD __attribute__((format(printf, 5, 0))) static void write_line(int fd, lo
     errno = saved_errno;
 }
 
-bool log_enabled(log_level_t level) {
+/* Where this thread's errors are copied to; see log_capture. */
+static UMF_TLS char *capture_text;
+static UMF_TLS size_t capture_bytes;
+
+void log_capture(char *text, size_t bytes) {
+    capture_text = text;
+    capture_bytes = bytes;
+    if (text != NULL) {
+        text[0] = '\0';
+    }
+}
+
+__attribute__((format(printf, 2, 0))) static void capture(int error, const char *format,
+                                                          va_list args) {
+    int used = vsnprintf(capture_text, capture_bytes, format, args);
+    if (error != LOG_NO_ERRNO && used >= 0 && (size_t)used < capture_bytes) {
+        snprintf(capture_text + used, capture_bytes - (size_t)used, ": %s", errno_text(error));
+    }
+}
+
+static bool log_is_on(log_level_t level) {
     const log_state_t *log = &umf_core_state.log;
-    if (level == LOG_FATAL) {
+    if (level == LOG_FATAL && capture_text == NULL) {
         return true;
     }
     // RACY: a thread may miss a change of the settings for a line or two
     return load_relaxed(&log->fd_plus1) != 0 &&
            (int)level + 1 >= load_relaxed(&log->min_level_plus1);
+}
+
+bool log_enabled(log_level_t level) {
+    return log_is_on(level) || (level >= LOG_ERROR && capture_text != NULL);
 }
 
 /* Where lines go; FATAL ones always go somewhere. */
@@ -173,24 +197,35 @@ static int log_fd(void) {
     return fd_plus1 != 0 ? fd_plus1 - 1 : STDERR_FILENO;
 }
 
-void log_write(log_level_t level, const char *function, const char *format, ...) {
-    if (!log_enabled(level)) {
-        return;
+__attribute__((format(printf, 4, 0))) static void write_or_capture(log_level_t level,
+                                                                   const char *function, int error,
+                                                                   const char *format,
+                                                                   va_list args) {
+    if (capture_text != NULL && level >= LOG_ERROR) {
+        va_list again;
+        va_copy(again, args);
+        capture(error, format, again);
+        va_end(again);
     }
+    if (log_is_on(level)) {
+        write_line(log_fd(), level, function, error, format, args);
+    }
+}
+
+void log_write(log_level_t level, const char *function, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    write_line(log_fd(), level, function, LOG_NO_ERRNO, format, args);
+    write_or_capture(level, function, LOG_NO_ERRNO, format, args);
     va_end(args);
 }
 
 void log_write_errno(log_level_t level, const char *function, const char *format, ...) {
-    if (!log_enabled(level)) {
-        return;
-    }
+    int error = errno;
     va_list args;
     va_start(args, format);
-    write_line(log_fd(), level, function, errno, format, args);
+    write_or_capture(level, function, error, format, args);
     va_end(args);
+    errno = error;
 }
 
 /* ---- messages beside the log ----------------------------------------------------------------- */

@@ -62,6 +62,13 @@ void log_write_errno(log_level_t level, const char *function, const char *format
 #define log_fatal(...) LOG_AT(LOG_FATAL, __VA_ARGS__)
 #define log_error_errno(...) log_write_errno(LOG_ERROR, __func__, __VA_ARGS__)
 
+/*
+ * From here to log_capture(NULL, 0) the text of this thread's last ERROR or FATAL line is copied to
+ * `text` (of `bytes`), also when the log is off, and FATAL lines of a log that is off are only
+ * copied. For messages that tell why something did not work.
+ */
+void log_capture(char *text, size_t bytes);
+
 /* One line straight to stderr, "umf: …", whatever the log settings: for messages that the user must
  * see. No allocation. */
 void umf_message(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -579,6 +579,26 @@ umf_result_t coarse_find_range(coarse_t *coarse, const void *ptr, size_t size,
     return result;
 }
 
+static bool visit_region(const region_t *region, const coarse_visitor_t *visitor, void *context) {
+    bool good = visitor->range_begin(context, &region->range);
+    for (const block_t *block = region->first; good && block != NULL; block = block->next) {
+        if (block->size != 0) { // 0: free
+            good = visitor->block(context, &region->range, (void *)block->start, block->span);
+        }
+    }
+    return good && visitor->range_end(context, &region->range);
+}
+
+bool coarse_visit(coarse_t *coarse, const coarse_visitor_t *visitor, void *context) {
+    bool good = true;
+    lock_acquire(&coarse->lock);
+    for (const region_t *region = coarse->regions; good && region != NULL; region = region->next) {
+        good = visit_region(region, visitor, context);
+    }
+    lock_release(&coarse->lock);
+    return good;
+}
+
 void coarse_get_stats(coarse_t *coarse, coarse_stats_t *stats) {
     lock_acquire(&coarse->lock);
     *stats = coarse->stats;

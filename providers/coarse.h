@@ -95,6 +95,16 @@ umf_result_t coarse_lookup(coarse_t *coarse, const void *ptr, coarse_block_info_
 umf_result_t coarse_find_range(coarse_t *coarse, const void *ptr, size_t size,
                                coarse_range_t *range);
 
+/* A walk over everything: each range's beginning, its blocks in use (bytes: as far as the next
+ * block), its end. It stops at the first function that returns false. */
+typedef struct coarse_visitor {
+    bool (*range_begin)(void *context, const coarse_range_t *range);
+    bool (*block)(void *context, const coarse_range_t *range, void *ptr, size_t bytes);
+    bool (*range_end)(void *context, const coarse_range_t *range);
+} coarse_visitor_t;
+/* False: a function did. The manager's lock is held: they must not call back into it. */
+bool coarse_visit(coarse_t *coarse, const coarse_visitor_t *visitor, void *context);
+
 void coarse_get_stats(coarse_t *coarse, coarse_stats_t *stats);
 /* Walks everything; false when an invariant is broken. For tests: slow. */
 bool coarse_check(coarse_t *coarse);

@@ -26,7 +26,9 @@
 
 #include "core/base_alloc.h"
 #include "core/log.h"
+#include "core/provider.h"
 #include "providers/coarse_provider.h"
+#include "providers/coarse_unshare.h"
 #include "providers/file_mmap.h"
 
 enum {
@@ -256,7 +258,14 @@ static umf_result_t devdax_finalize(void *provider) {
     return UMF_RESULT_SUCCESS;
 }
 
+static const provider_extension_t devdax_extension;
+
 static umf_result_t devdax_initialize(const void *params, void **provider) {
+    static provider_extension_entry_t extension = {devdax_initialize, &devdax_extension, NULL};
+    static _Atomic(bool) registered;
+    if (!exchange_acq_rel(&registered, true)) {
+        provider_extension_register(&extension);
+    }
     const struct umf_devdax_memory_provider_params_t *given = params;
     if (given == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
@@ -333,6 +342,25 @@ static umf_result_t devdax_ctl(void *provider, umf_ctl_query_source_t source, co
                                void *arg, size_t size, umf_ctl_query_type_t type, va_list args) {
     return ctl_serve(&devdax_provider_ctl_table, provider, source, name, arg, size, type, args);
 }
+
+/* ---- Forked children: see provider_extension_t ---- */
+
+static bool devdax_shared_on_fork(void *provider) {
+    (void)provider;
+    return true;
+}
+
+/* There is no second device: the child goes on with ordinary memory. */
+static umf_result_t devdax_fork_child_unshare(void *provider, void *ptr, size_t size) {
+    (void)ptr, (void)size; // all of it
+    devdax_provider_t *devdax = provider;
+    return coarse_unshare_private(devdax->common.coarse, devdax->protection);
+}
+
+static const provider_extension_t devdax_extension = {
+    .fork_child_unshare = devdax_fork_child_unshare,
+    .shared_on_fork = devdax_shared_on_fork,
+};
 
 static const umf_memory_provider_ops_t devdax_ops = {
     .version = UMF_PROVIDER_OPS_VERSION_CURRENT,

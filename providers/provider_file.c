@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -33,7 +34,9 @@
 
 #include "core/base_alloc.h"
 #include "core/log.h"
+#include "core/provider.h"
 #include "providers/coarse_provider.h"
+#include "providers/coarse_unshare.h"
 #include "providers/file_mmap.h"
 
 enum {
@@ -375,7 +378,14 @@ static umf_result_t file_set_up(file_provider_t *file,
     return file->path != NULL ? UMF_RESULT_SUCCESS : UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
 }
 
+static const provider_extension_t file_extension;
+
 static umf_result_t file_initialize(const void *params, void **provider) {
+    static provider_extension_entry_t extension = {file_initialize, &file_extension, NULL};
+    static _Atomic(bool) registered;
+    if (!exchange_acq_rel(&registered, true)) {
+        provider_extension_register(&extension);
+    }
     const struct umf_file_memory_provider_params_t *given = params;
     if (given == NULL) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
@@ -477,6 +487,48 @@ static umf_result_t file_ctl(void *provider, umf_ctl_query_source_t source, cons
                              void *arg, size_t size, umf_ctl_query_type_t type, va_list args) {
     return ctl_serve(&file_provider_ctl_table, provider, source, name, arg, size, type, args);
 }
+
+/* ---- Forked children: see provider_extension_t ---- */
+
+static bool file_shared_on_fork(void *provider) {
+    return ((const file_provider_t *)provider)->shared;
+}
+
+void file_provider_forget_name(void *provider) {
+    file_provider_t *file = provider;
+    char name[64];
+    snprintf(name, sizeof(name), "/proc/%d/fd/%d", (int)getpid(), file->fd);
+    char *path = base_strndup(name, sizeof(name));
+    if (path != NULL) {
+        base_free_string(file->path);
+        file->path = path;
+    }
+}
+
+/* The child's file has no name. Its folder is that of the parent's file, which may be a link in
+ * /proc. */
+static umf_result_t file_fork_child_unshare(void *provider, void *ptr, size_t size) {
+    (void)ptr, (void)size; // all of it: one file is not half shared
+    file_provider_t *file = provider;
+    int fd;
+    if (!file->shared) {
+        return UMF_RESULT_SUCCESS;
+    }
+    umf_result_t result =
+        coarse_unshare_file(file->common.coarse, file->fd, file->mapped, file->protection, &fd);
+    if (result != UMF_RESULT_SUCCESS) {
+        return result;
+    }
+    close(file->fd);
+    file->fd = fd;
+    file_provider_forget_name(file);
+    return UMF_RESULT_SUCCESS;
+}
+
+static const provider_extension_t file_extension = {
+    .fork_child_unshare = file_fork_child_unshare,
+    .shared_on_fork = file_shared_on_fork,
+};
 
 static const umf_memory_provider_ops_t file_ops = {
     .version = UMF_PROVIDER_OPS_VERSION_CURRENT,

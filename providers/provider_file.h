@@ -22,5 +22,7 @@ umf_result_t file_locate(void *provider, const void *ptr, file_location_t *locat
 
 /* Nodes of its own, and those of the block manager and the statistics. */
 extern const struct ctl_table file_provider_ctl_table;
+/* The file's name is gone: others find the file through this process's descriptor. */
+void file_provider_forget_name(void *provider);
 
 #endif /* UMF_PROVIDERS_PROVIDER_FILE_H */

@@ -14,14 +14,16 @@ typedef struct made_pool {
     slab_pool_t *slab;
 } made_pool_t;
 
-/* Makes a slab pool or a proxy pool. Takes over `provider`, also when it fails. */
-umf_result_t made_pool_create(umf_memory_provider_handle_t provider, bool slab, const void *params,
-                              made_pool_t *made);
-
 /* True when a slab pool over ordinary pages is not what the settings ask for. */
 bool choose_is_needed(const proxy_settings_t *settings);
+
+/* Errors are logged, here and below. */
 umf_result_t choose_provider(const proxy_settings_t *settings,
                              umf_memory_provider_handle_t *provider);
+umf_result_t choose_provider_os(const proxy_settings_t *settings,
+                                umf_memory_provider_handle_t *provider);
+unsigned choose_protection(proxy_protection_t protection);
+
 /* Makes the provider and the pool, and tries them once. */
 umf_result_t choose_pool(const proxy_settings_t *settings, made_pool_t *made);
 

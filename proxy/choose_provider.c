@@ -3,74 +3,106 @@
 #define _GNU_SOURCE
 #include "proxy/choose.h"
 
-#include <stdio.h>
-#include <unistd.h>
+#include <sys/mman.h>
 
 #include <umf.h>
-#include <umf/providers/provider_os_memory_ext.h>
+#include <umf/providers/provider_devdax_memory.h>
+#include <umf/providers/provider_file_memory.h>
+#include <umf/providers/provider_fixed_memory.h>
 
-enum { SHM_NAME_BYTES = 64 };
+#include "core/log.h"
+#include "core/provider.h"
+#include "providers/provider_file.h"
+#include "proxy/heap_file.h"
 
-static umf_numa_mode_t numa_mode(proxy_numa_mode_t mode) {
-    static const umf_numa_mode_t modes[] = {
-        [PROXY_NUMA_DEFAULT] = UMF_NUMA_MODE_DEFAULT,
-        [PROXY_NUMA_BIND] = UMF_NUMA_MODE_BIND,
-        [PROXY_NUMA_INTERLEAVE] = UMF_NUMA_MODE_INTERLEAVE,
-        [PROXY_NUMA_PREFERRED] = UMF_NUMA_MODE_PREFERRED,
-        [PROXY_NUMA_SPLIT] = UMF_NUMA_MODE_SPLIT,
-        [PROXY_NUMA_LOCAL] = UMF_NUMA_MODE_LOCAL,
-    };
-    return modes[mode];
+unsigned choose_protection(proxy_protection_t protection) {
+    unsigned rw = UMF_PROTECTION_READ | UMF_PROTECTION_WRITE;
+    return protection == PROXY_PROTECTION_RWX ? rw | UMF_PROTECTION_EXEC : rw;
 }
 
-static void set_numa(umf_os_memory_provider_params_handle_t params,
-                     const proxy_settings_t *settings) {
-    umf_numa_split_partition_t partitions[ARRAY_LENGTH(settings->os.numa_partitions.part)];
-    for (unsigned i = 0; i < settings->os.numa_partitions.count; i++) {
-        partitions[i].weight = settings->os.numa_partitions.part[i].weight;
-        partitions[i].target = settings->os.numa_partitions.part[i].node;
+static umf_result_t make_file(const proxy_settings_t *settings,
+                              umf_memory_provider_handle_t *provider) {
+    heap_file_t file;
+    umf_file_memory_provider_params_handle_t params = NULL;
+    umf_result_t result = heap_file_claim(settings->file.path, &file);
+    if (result != UMF_RESULT_SUCCESS) {
+        return result;
     }
-    umfOsMemoryProviderParamsSetNumaMode(params, numa_mode(settings->os.numa_mode));
-    umfOsMemoryProviderParamsSetNumaList(
-        params, (unsigned *)(uintptr_t)settings->os.numa_nodes.node, settings->os.numa_nodes.count);
-    umfOsMemoryProviderParamsSetPartSize(params, settings->os.numa_part_size);
-    if (settings->os.numa_partitions.count != 0) {
-        umfOsMemoryProviderParamsSetPartitions(params, partitions,
-                                               settings->os.numa_partitions.count);
+    result = umfFileMemoryProviderParamsCreate(file.path, &params);
+    if (result != UMF_RESULT_SUCCESS) {
+        heap_file_opened(&file);
+        return result;
     }
+    umfFileMemoryProviderParamsSetVisibility(
+        params, settings->file.visibility == PROXY_VISIBILITY_SHARED ? UMF_MEM_MAP_SHARED
+                                                                     : UMF_MEM_MAP_PRIVATE);
+    umfFileMemoryProviderParamsSetProtection(params, choose_protection(settings->file.protection));
+    if (settings->choice.provider_name[0] != '\0') {
+        umfFileMemoryProviderParamsSetName(params, settings->choice.provider_name);
+    }
+    result = umfMemoryProviderCreate(umfFileMemoryProviderOps(), params, provider);
+    umfFileMemoryProviderParamsDestroy(params);
+    heap_file_opened(&file);
+    if (result == UMF_RESULT_SUCCESS) {
+        file_provider_forget_name((*provider)->priv);
+    }
+    return result;
 }
 
-static void set_page_size(umf_os_memory_provider_params_handle_t params,
-                          const proxy_settings_t *settings) {
-    enum { MIB = 1024 * 1024 };
-    size_t bytes = settings->os.page_size == PROXY_PAGE_1G ? (size_t)1024 * MIB : (size_t)2 * MIB;
-    umf_os_page_policy_t policy = settings->os.page_size == PROXY_PAGE_TRANSPARENT
-                                      ? UMF_OS_PAGE_TRANSPARENT
-                                  : settings->os.page_strict ? UMF_OS_PAGE_STRICT
-                                                             : UMF_OS_PAGE_PREFERRED;
-    if (settings->os.page_size != PROXY_PAGE_DEFAULT) {
-        umfOsMemoryProviderParamsSetPageSize(params, bytes, policy);
+static umf_result_t make_devdax(const proxy_settings_t *settings,
+                                umf_memory_provider_handle_t *provider) {
+    const char *path = settings->devdax.path;
+    umf_devdax_memory_provider_params_handle_t params = NULL;
+    size_t size = settings->devdax.size != 0 ? settings->devdax.size : heap_device_size(path);
+    umf_result_t result = heap_device_claim(path);
+    if (result == UMF_RESULT_SUCCESS) {
+        result = umfDevDaxMemoryProviderParamsCreate(path, size, &params);
     }
+    if (result != UMF_RESULT_SUCCESS) {
+        return result;
+    }
+    umfDevDaxMemoryProviderParamsSetProtection(params,
+                                               choose_protection(settings->devdax.protection));
+    if (settings->choice.provider_name[0] != '\0') {
+        umfDevDaxMemoryProviderParamsSetName(params, settings->choice.provider_name);
+    }
+    result = umfMemoryProviderCreate(umfDevDaxMemoryProviderOps(), params, provider);
+    umfDevDaxMemoryProviderParamsDestroy(params);
+    return result;
+}
+
+/* Its memory is never given back: the process pool lives as long as the process. */
+static umf_result_t make_fixed(const proxy_settings_t *settings,
+                               umf_memory_provider_handle_t *provider) {
+    umf_fixed_memory_provider_params_handle_t params = NULL;
+    size_t size = settings->fixed.size;
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        log_error_errno("%zu bytes of address space can not be had", size);
+        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
+    }
+    umf_result_t result = umfFixedMemoryProviderParamsCreate(memory, size, &params);
+    if (result != UMF_RESULT_SUCCESS) {
+        munmap(memory, size);
+        return result;
+    }
+    if (settings->choice.provider_name[0] != '\0') {
+        umfFixedMemoryProviderParamsSetName(params, settings->choice.provider_name);
+    }
+    result = umfMemoryProviderCreate(umfFixedMemoryProviderOps(), params, provider);
+    umfFixedMemoryProviderParamsDestroy(params);
+    return result;
 }
 
 umf_result_t choose_provider(const proxy_settings_t *settings,
                              umf_memory_provider_handle_t *provider) {
-    umf_os_memory_provider_params_handle_t params = NULL;
-    umf_result_t result = umfOsMemoryProviderParamsCreate(&params);
-    if (result != UMF_RESULT_SUCCESS) {
-        return result;
-    }
-    if (settings->os.disposition != PROXY_DISPOSITION_PRIVATE) {
-        umfOsMemoryProviderParamsSetVisibility(params, UMF_MEM_MAP_SHARED);
-    }
-    if (settings->os.disposition == PROXY_DISPOSITION_SHARED_SHM) {
-        char name[SHM_NAME_BYTES];
-        snprintf(name, sizeof(name), "umf_proxy_lib_shm_pid_%d", (int)getpid());
-        umfOsMemoryProviderParamsSetShmName(params, name);
-    }
-    set_numa(params, settings);
-    set_page_size(params, settings);
-    result = umfMemoryProviderCreate(umfOsMemoryProviderOps(), params, provider);
-    umfOsMemoryProviderParamsDestroy(params);
-    return result;
+    static umf_result_t (*const makers[])(const proxy_settings_t *,
+                                          umf_memory_provider_handle_t *) = {
+        [PROXY_PROVIDER_OS] = choose_provider_os,
+        [PROXY_PROVIDER_FILE] = make_file,
+        [PROXY_PROVIDER_DEVDAX] = make_devdax,
+        [PROXY_PROVIDER_FIXED] = make_fixed,
+    };
+    return makers[settings->choice.provider](settings, provider);
 }

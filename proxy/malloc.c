@@ -23,6 +23,8 @@
 
 #include "pools/slab_inl.h"
 #include "proxy/badfree.h"
+#include "proxy/exhausted.h"
+#include "proxy/handle_pool.h"
 #include "proxy/process_pool.h"
 #include "proxy/system_malloc.h"
 
@@ -33,51 +35,12 @@ UMF_COLD static void *out_of_memory(void) {
     return NULL;
 }
 
-UMF_INLINE void *or_enomem(void *ptr) {
+/* What the process pool gave, or what on.exhausted gives in its place. */
+UMF_INLINE void *or_exhausted(void *ptr, size_t size, size_t alignment) {
+    if (unlikely(ptr == NULL)) {
+        ptr = exhausted_alloc(size, alignment);
+    }
     return likely(ptr != NULL) ? ptr : out_of_memory();
-}
-
-/* ---- pools that are reached through their handle (pool=proxy …)
- * --------------------------------------------- */
-
-/* Bytes of a block of any pool. */
-static size_t pool_block_bytes(umf_memory_pool_handle_t pool, const void *ptr) {
-    size_t bytes = 0;
-    if (umfPoolMallocUsableSize(pool, ptr, &bytes) == UMF_RESULT_SUCCESS) {
-        return bytes;
-    }
-    // A pool that does not tell hands out whole provider allocations.
-    const map_region_t *region = map_find_region(ptr);
-    return region != NULL && region->base == (uintptr_t)ptr ? load_relaxed(&region->size) : 0;
-}
-
-static void *pool_alloc(umf_memory_pool_handle_t pool, size_t size) {
-    return umfPoolMalloc(pool, size != 0 ? size : 1);
-}
-
-static void *pool_calloc(umf_memory_pool_handle_t pool, size_t bytes) {
-    void *ptr = umfPoolCalloc(pool, 1, bytes != 0 ? bytes : 1);
-    if (ptr == NULL && umfPoolGetLastAllocationError(pool) == UMF_RESULT_ERROR_NOT_SUPPORTED) {
-        ptr = pool_alloc(pool, bytes);
-        if (ptr != NULL) {
-            memset(ptr, 0, bytes);
-        }
-    }
-    return ptr;
-}
-
-static void *pool_realloc(umf_memory_pool_handle_t pool, void *ptr, size_t size) {
-    void *moved = umfPoolRealloc(pool, ptr, size);
-    if (moved != NULL || umfPoolGetLastAllocationError(pool) != UMF_RESULT_ERROR_NOT_SUPPORTED) {
-        return moved;
-    }
-    size_t old_bytes = pool_block_bytes(pool, ptr);
-    moved = pool_alloc(pool, size);
-    if (moved != NULL) {
-        memcpy(moved, ptr, old_bytes < size ? old_bytes : size);
-        umfPoolFree(pool, ptr);
-    }
-    return moved;
 }
 
 /* The pool of an address that is in no slab pool; NULL if nobody's. */
@@ -108,8 +71,9 @@ UMF_NOINLINE static void *malloc_slower(size_t size) {
     if (unlikely(size > PTRDIFF_MAX)) {
         return out_of_memory();
     }
-    return or_enomem(process_slab() != NULL ? slab_alloc_slow(process_slab(), NULL, size)
-                                            : pool_alloc(process_state.pool, size));
+    return or_exhausted(process_slab() != NULL ? slab_alloc_slow(process_slab(), NULL, size)
+                                               : handle_pool_alloc(size, 0),
+                        size, 0);
 }
 
 UMF_NOINLINE static void *malloc_refill(slab_theap_t *theap, unsigned cls, size_t size) {
@@ -175,7 +139,7 @@ UMF_NOINLINE static void free_slower(void *ptr) {
     } else {
         umf_memory_pool_handle_t pool = pool_of(ptr);
         if (pool != NULL) {
-            if (umfPoolFree(pool, ptr) != UMF_RESULT_SUCCESS) {
+            if (!handle_pool_free(pool, ptr)) {
                 badfree_report("free", ptr, badfree_classify(ptr));
             }
         } else if (load_acquire(&system_malloc_ready)) {
@@ -228,8 +192,13 @@ UMF_NOINLINE static void *calloc_slow(size_t count, size_t size) {
     if (is_below_threshold(bytes)) {
         return system_malloc.calloc(count, size);
     }
-    return or_enomem(process_slab() != NULL ? slab_pool_calloc(process_slab(), count, size)
-                                            : pool_calloc(process_state.pool, bytes));
+    void *block = process_slab() != NULL ? slab_pool_calloc(process_slab(), count, size)
+                                         : handle_pool_calloc(bytes);
+    if (unlikely(block == NULL)) {
+        block = or_exhausted(NULL, bytes, 0);
+        return block != NULL ? memset(block, 0, bytes) : NULL;
+    }
+    return block;
 }
 
 void *proxy_calloc(size_t count, size_t size) {
@@ -248,6 +217,16 @@ void *proxy_calloc(size_t count, size_t size) {
  * -------------------------------------------------------------------------------------------------
  */
 
+/* The block has no place to grow in its pool. */
+UMF_COLD static void *realloc_exhausted(void *ptr, size_t old_bytes, size_t size) {
+    void *block = or_exhausted(NULL, size, 0);
+    if (block != NULL) {
+        memcpy(block, ptr, old_bytes < size ? old_bytes : size);
+        proxy_free(ptr);
+    }
+    return block;
+}
+
 UMF_NOINLINE static void *realloc_slow(void *ptr, size_t size) {
     slab_t *slab = slab_of(ptr);
     if (likely(slab != NULL)) {
@@ -256,11 +235,17 @@ UMF_NOINLINE static void *realloc_slow(void *ptr, size_t size) {
             badfree_report("realloc", ptr, check);
             return out_of_memory();
         }
-        return or_enomem(slab_pool_realloc(slab->pool, ptr, size));
+        void *block = slab_pool_realloc(slab->pool, ptr, size);
+        return likely(block != NULL) ? block : realloc_exhausted(ptr, slab_usable(slab), size);
     }
     umf_memory_pool_handle_t pool = pool_of(ptr);
+    if (pool != NULL && size <= PTRDIFF_MAX) {
+        void *block = handle_pool_realloc(pool, ptr, size);
+        return likely(block != NULL) ? block
+                                     : realloc_exhausted(ptr, handle_pool_usable(pool, ptr), size);
+    }
     if (pool != NULL) {
-        return size <= PTRDIFF_MAX ? or_enomem(pool_realloc(pool, ptr, size)) : out_of_memory();
+        return out_of_memory();
     }
     if (load_acquire(&system_malloc_ready)) {
         return system_malloc.realloc(ptr, size);
@@ -313,10 +298,10 @@ void *proxy_aligned(size_t alignment, size_t size) {
     if (is_below_threshold(size)) {
         return system_malloc.memalign(alignment, size);
     }
-    return or_enomem(
-        process_slab() != NULL
-            ? slab_pool_aligned_alloc(process_slab(), size, alignment)
-            : umfPoolAlignedMalloc(process_state.pool, size != 0 ? size : 1, alignment));
+    return or_exhausted(process_slab() != NULL
+                            ? slab_pool_aligned_alloc(process_slab(), size, alignment)
+                            : handle_pool_alloc(size, alignment),
+                        size, alignment);
 }
 
 /* Whatever is not a block of this thread's slabs. */
@@ -338,7 +323,7 @@ UMF_NOINLINE static size_t usable_size_slow(const void *ptr) {
     }
     umf_memory_pool_handle_t pool = pool_of(ptr);
     if (pool != NULL) {
-        return pool_block_bytes(pool, ptr);
+        return handle_pool_usable(pool, ptr);
     }
     if (load_acquire(&system_malloc_ready)) {
         return system_malloc.malloc_usable_size((void *)(uintptr_t)ptr);
@@ -373,7 +358,7 @@ bool proxy_trim(size_t keep) {
         slab_pool_stats(pool, &stats);
         after = stats.purged_bytes + stats.reserved_peak - stats.reserved_bytes;
     } else {
-        umfPoolTrimMemory(process_state.pool, keep);
+        handle_pool_trim(keep);
     }
     errno = saved_errno;
     return after > before;

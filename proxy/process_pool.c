@@ -6,31 +6,28 @@
  * and makes a slab pool over ordinary pages. Nothing on that way allocates by malloc, reads the
  * environment or depends on constructors.
  * 2. Settings: as soon as there is an environment, UMF_PROXY is read. When it asks for another
- * provider or pool, that one is made (choose_*.c) and becomes the process pool (switch_pool.c). In
- * the common case (no UMF_PROXY) the boot pool stays and this step does nothing.
+ * provider or pool, that one is made (configure.c, choose_*.c) and becomes the process pool
+ * (switch_pool.c). In the common case (no UMF_PROXY) the boot pool stays and this step does
+ * nothing.
  *
  * Nothing is torn down at exit: code that runs late may still use its memory.
  */
 #define _GNU_SOURCE
 #include "proxy/process_pool.h"
 
-#include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <umf.h>
+#include <umf/pools/pool_slab.h>
 
-#include "core/ctl.h"
 #include "core/log.h"
 #include "core/state.h"
 #include "providers/provider_os.h"
-#include "proxy/choose.h"
+#include "proxy/configure.h"
 #include "proxy/prof.h"
 #include "proxy/prof_ctl.h"
 #include "proxy/proxy_ctl.h"
-#include "proxy/stats.h"
-#include "proxy/switch_pool.h"
 
 process_state_t process_state;
 
@@ -39,7 +36,7 @@ process_state_t process_state;
 static bool boot(void) {
     umf_os_memory_provider_params_handle_t params = NULL;
     umf_memory_provider_handle_t provider = NULL;
-    made_pool_t made = {0};
+    umf_memory_pool_handle_t pool = NULL;
     umf_core_state.keep_alive = true;
     store_release(&umf_core_state.ready,
                   true); // umfInit follows in the constructor; it may allocate
@@ -49,48 +46,17 @@ static bool boot(void) {
     umf_result_t result = umfMemoryProviderCreate(umfOsMemoryProviderOps(), params, &provider);
     umfOsMemoryProviderParamsDestroy(params);
     if (result != UMF_RESULT_SUCCESS ||
-        made_pool_create(provider, true, NULL, &made) != UMF_RESULT_SUCCESS) {
+        umfPoolCreate(umfSlabPoolOps(), provider, NULL, UMF_POOL_CREATE_FLAG_OWN_PROVIDER, &pool) !=
+            UMF_RESULT_SUCCESS) {
         return false;
     }
-    made.slab->process = true;
-    process_state.boot = process_state.slab = made.slab;
-    process_state.pool = made.handle;
+    process_state.boot = process_state.slab = pool->priv;
+    process_state.boot->process = true;
+    process_state.pool = pool;
     return true;
 }
 
-/* ---- step 2 ---- */
-
-static void configure(void) {
-    int none = 0;
-    if (!cas_strong_acq_rel(&process_state.configured, &none, 1)) {
-        return; // done, or this very thread allocates while it does it: the boot pool serves
-    }
-    int saved_errno = errno;
-    const char *text = secure_getenv("UMF_PROXY");
-    if (text != NULL && *text != '\0') {
-        proxy_settings_t *settings = &process_state.settings;
-        log_init_from_environment(); // UMF_CONF goes after it, and before the pools that it is for
-        ctl_config_load();
-        proxy_settings_defaults(settings);
-        process_state.settings_read = true;
-        if (proxy_settings_parse(settings, text) > 0 &&
-            proxy_settings_abort_on_wrong_setting(settings)) {
-            umf_message("UMF_PROXY: on.error=abort: stopping because of the lines above");
-            abort();
-        }
-        if (settings->report.help) {
-            proxy_settings_help(STDERR_FILENO);
-        }
-        if (settings->report.log[0] != '\0') {
-            log_configure(settings->report.log);
-        }
-        switch_pool_apply(settings);
-    }
-    errno = saved_errno;
-    store_release(&process_state.configured, 2);
-}
-
-/* ---- both ---- */
+/* ---- step 2 and both ---- */
 
 bool process_pool_ready(void) {
     if (unlikely(load_acquire(&process_state.boot_state) != 2)) {
@@ -114,13 +80,13 @@ bool process_pool_ready(void) {
         }
     }
     if (unlikely(load_acquire(&process_state.configured) == 0) && environ != NULL) {
-        configure();
+        configure_process();
     }
     return true;
 }
 
-/* The name in /dev/shm goes with the process; its memory stays usable to the end. A crash leaves it
- * to the next process with this pid, which replaces it. */
+/* The name in /dev/shm goes with the process; its memory stays usable to the end. A crash leaves
+ * it to the next process with this pid, which replaces it. */
 __attribute__((destructor(101))) static void process_pool_unlink(void) {
     if (process_state.settings.os.disposition == PROXY_DISPOSITION_SHARED_SHM &&
         process_state.pool != NULL) {

@@ -16,6 +16,7 @@ typedef struct process_state {
         *slab; /* the process pool if it is a slab pool (by default the boot pool), else NULL */
     umf_memory_pool_handle_t pool; /* its handle */
     size_t threshold;              /* smaller requests go to the system's malloc */
+    proxy_on_exhausted_t on_exhausted;
     proxy_settings_t settings;
     bool settings_read; /* UMF_PROXY was set; else `settings` is zero and the defaults hold */
 } process_state_t;

@@ -9,10 +9,14 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/provider.h"
 #include "proxy/choose.h"
 #include "proxy/fork_shared.h"
+#include "proxy/handle_pool.h"
 #include "proxy/process_pool.h"
 #include "proxy/system_malloc.h"
+
+enum { REASON_BYTES = 400 };
 
 /* Sends requests below the threshold to the slow side, where they are told apart. */
 static void route_small(slab_pool_t *pool, size_t threshold) {
@@ -39,25 +43,60 @@ static void switch_over(const made_pool_t *made) {
     }
 }
 
+/* The reason, without what may follow a line end. */
+static const char *reason_text(char *reason, umf_result_t result) {
+    reason[strcspn(reason, "\n")] = '\0';
+    return reason[0] != '\0'                               ? reason
+           : result == UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY ? "out of memory"
+                                                           : "its memory can not be had";
+}
+
+/* Nothing of what was asked for is there: on.exhausted tells what to do. */
+static void cannot_switch(const proxy_settings_t *settings, const char *reason) {
+    static const char *const policies[] = {"fallback", "null", "abort"};
+    char pool[PROXY_NAME_BYTES], provider[PROXY_NAME_BYTES];
+    const settings_table_t *table = proxy_settings_table();
+    settings_enum_word(settings_find(table, "pool"), settings->choice.pool, pool, sizeof(pool));
+    settings_enum_word(settings_find(table, "provider"), settings->choice.provider, provider,
+                       sizeof(provider));
+    bool fall_back = settings->choice.on_exhausted == PROXY_ON_EXHAUSTED_FALLBACK;
+    umf_message("UMF_PROXY: pool=%s with provider=%s: %s; %s%s", pool, provider, reason,
+                fall_back ? "ordinary pages are used" : "stopping because of on.exhausted=",
+                fall_back ? "" : policies[settings->choice.on_exhausted]);
+    if (!fall_back || proxy_settings_abort_on_wrong_setting(settings)) {
+        abort();
+    }
+}
+
+/* Whether parent and child would write to the same pages after a fork. */
+static bool is_shared_on_fork(umf_memory_provider_handle_t provider) {
+    void *priv = NULL;
+    const provider_extension_t *extension = provider_extension(provider, &priv);
+    return extension != NULL && extension->shared_on_fork != NULL &&
+           extension->shared_on_fork(priv);
+}
+
 static void switch_pool(const proxy_settings_t *settings) {
     made_pool_t made = {0};
+    char reason[REASON_BYTES];
+    log_capture(reason, sizeof(reason));
     umf_result_t result = choose_pool(settings, &made);
+    log_capture(NULL, 0);
     if (result != UMF_RESULT_SUCCESS) {
-        umf_message("UMF_PROXY: the memory asked for is not to be had (error %d); ordinary "
-                    "pages are used",
-                    (int)result);
-        if (proxy_settings_abort_on_wrong_setting(settings)) {
-            abort();
-        }
+        cannot_switch(settings, reason_text(reason, result));
         return;
     }
+    if (made.slab == NULL) {
+        handle_pool_install();
+    }
     switch_over(&made);
-    if (settings->os.disposition != PROXY_DISPOSITION_PRIVATE) {
+    if (is_shared_on_fork(made.handle->provider)) {
         fork_shared_install();
     }
 }
 
 void switch_pool_apply(const proxy_settings_t *settings) {
+    process_state.on_exhausted = settings->choice.on_exhausted;
     if (choose_is_needed(settings)) {
         switch_pool(settings);
     }

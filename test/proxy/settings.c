@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include <umf/memory_pool.h>
+#include <umf/memory_provider.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -266,13 +267,135 @@ static void work_smaps(void) {
     free(p);
 }
 
+/* Kind and line of the mapping of a large block, and whether it may be executed. */
+static void work_mapping(void) {
+    enum { BYTES = 4 << 20 };
+    char line[2048] = "";
+    char *p = (char *)memset(malloc(BYTES), 1, BYTES);
+    CHECK_MSG(find_mapping("/proc/self/maps", p + BYTES / 2, line, sizeof(line)),
+              "%p is not mapped", (void *)p);
+    dprintf(1, "%s", line);
+    free(p);
+}
+
+/* Names of the pool and of the provider that serve malloc. */
+static void work_names(void) {
+    typedef umf_result_t (*pool_name_fn)(umf_memory_pool_handle_t, const char **);
+    typedef umf_result_t (*pool_provider_fn)(umf_memory_pool_handle_t,
+                                             umf_memory_provider_handle_t *);
+    typedef umf_result_t (*provider_name_fn)(umf_memory_provider_handle_t, const char **);
+    pool_name_fn pool_name = (pool_name_fn)dlsym(RTLD_DEFAULT, "umfPoolGetName");
+    pool_provider_fn get_provider =
+        (pool_provider_fn)dlsym(RTLD_DEFAULT, "umfPoolGetMemoryProvider");
+    provider_name_fn provider_name =
+        (provider_name_fn)dlsym(RTLD_DEFAULT, "umfMemoryProviderGetName");
+    umf_memory_pool_handle_t pool = NULL;
+    umf_memory_provider_handle_t provider = NULL;
+    const char *name = NULL, *its_provider = NULL;
+    void *p = malloc(100);
+    CHECK_INT(pool_of(p, &pool), UMF_RESULT_SUCCESS);
+    CHECK_INT(pool_name(pool, &name), UMF_RESULT_SUCCESS);
+    CHECK_INT(get_provider(pool, &provider), UMF_RESULT_SUCCESS);
+    CHECK_INT(provider_name(provider, &its_provider), UMF_RESULT_SUCCESS);
+    dprintf(1, "pool %s provider %s\n", name, its_provider);
+    free(p);
+}
+
+/* Takes memory until there is none (at most 512 MiB), and frees it; tells how much it was. */
+static void work_exhaust(void) {
+    enum { BYTES = 1 << 20, BLOCKS = 512 };
+    static char *blocks[BLOCKS];
+    int count = 0;
+    errno = 0;
+    while (count < BLOCKS && (blocks[count] = (char *)malloc(BYTES)) != NULL) {
+        memset(blocks[count], count + 1, BYTES);
+        count++;
+    }
+    dprintf(1, "blocks %d errno %d\n", count, count < BLOCKS ? errno : 0);
+    if (count < BLOCKS) {
+        CHECK(calloc(2, BYTES) == NULL && errno == ENOMEM);
+        CHECK(realloc(blocks[0], 4 * BYTES) == NULL && errno == ENOMEM);
+        CHECK(memalign(4096, 2 * BYTES) == NULL && errno == ENOMEM);
+    } else {
+        unsigned char *zeros = (unsigned char *)calloc(2, BYTES);
+        CHECK(zeros != NULL && zeros[0] == 0 && zeros[2 * BYTES - 1] == 0);
+        free(zeros);
+        blocks[0] = (char *)realloc(blocks[0], 4 * BYTES);
+        CHECK(blocks[0] != NULL && blocks[0][BYTES - 1] == 1);
+        void *aligned = memalign(1 << 16, 2 * BYTES);
+        CHECK(aligned != NULL && (uintptr_t)aligned % (1 << 16) == 0);
+        free(aligned);
+    }
+    for (int i = 0; i < count; i++) {
+        CHECK_MSG(blocks[i][BYTES / 2] == (char)(i + 1), "block %d was overwritten", i);
+        free(blocks[i]);
+    }
+    work_thread(&(uint64_t){7});
+}
+
+static int threads_stop;
+
+static void *work_busy_thread(void *arg) {
+    uint64_t seed = (uint64_t)(uintptr_t)arg;
+    while (!__atomic_load_n(&threads_stop, __ATOMIC_RELAXED)) {
+        for (int i = 0; i < 200; i++) {
+            free(realloc(malloc(seed % 3000 + 1), seed % 5000 + 1));
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+        }
+    }
+    return NULL;
+}
+
+/* Forks while other threads are inside the pool: the child must find it usable. */
+static void work_fork_busy(void) {
+    enum { THREADS = 3, FORKS = 40 };
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        CHECK_INT(pthread_create(&threads[i], NULL, work_busy_thread, (void *)(uintptr_t)(i + 1)),
+                  0);
+    }
+    for (int i = 0; i < FORKS && check_failures == 0; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(20);
+            for (size_t size = 1; size < 100000; size = size * 2 + 7) {
+                free(memset(malloc(size), 1, size));
+            }
+            _exit(0);
+        }
+        child_wait_ok(pid, "fork with busy threads");
+    }
+    __atomic_store_n(&threads_stop, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
+/* Every small size is aligned as programs expect. */
+static void work_alignment(void) {
+    for (size_t size = 0; size < 4000; size++) {
+        void *p[3] = {malloc(size), calloc(1, size), realloc(malloc(1), size + 1)};
+        for (int i = 0; i < 3; i++) {
+            CHECK_MSG(p[i] != NULL && (uintptr_t)p[i] % 16 == 0, "%zu bytes at %p", size, p[i]);
+            CHECK(malloc_usable_size(p[i]) >= size);
+            free(p[i]);
+        }
+    }
+    for (size_t alignment = 16; alignment <= 1 << 21; alignment *= 2) {
+        void *p = memalign(alignment, 100);
+        CHECK_MSG((uintptr_t)p % alignment == 0, "%p for %zu", p, alignment);
+        free(p);
+    }
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } works[] = {
-    {"all", work_all},     {"threshold", work_threshold}, {"shm", work_shm},
-    {"fd", work_fd},       {"apart", work_fork_apart},    {"numa", work_numa_line},
-    {"smaps", work_smaps},
+    {"all", work_all},         {"threshold", work_threshold}, {"shm", work_shm},
+    {"fd", work_fd},           {"apart", work_fork_apart},    {"numa", work_numa_line},
+    {"smaps", work_smaps},     {"mapping", work_mapping},     {"names", work_names},
+    {"exhaust", work_exhaust}, {"fork_busy", work_fork_busy}, {"alignment", work_alignment},
 };
 
 static int work(const char *what) {
@@ -304,6 +427,19 @@ static void group_good(void) {
         "pool=slab",
         "pool=proxy",
         "pool=proxy;size.threshold=128",
+        "pool=scalable",
+        "pool=jemalloc",
+        "pool=disjoint",
+        "pool=scalable;scalable.granularity=4M;scalable.keep.all=yes",
+        "pool=jemalloc;jemalloc.arenas=2",
+        "pool=disjoint;disjoint.slab.min.size=1M;disjoint.max.poolable.size=64k;"
+        "disjoint.capacity=1;disjoint.min.bucket.size=64;disjoint.limit=8M;disjoint.trace=1",
+        "provider=fixed;fixed.size=1G",
+        "pool=scalable;provider=fixed;fixed.size=1G",
+        "pool=jemalloc;size.threshold=256",
+        "pool.name=heap;provider.name=memory",
+        "on.exhausted=null",
+        "on.exhausted=abort",
         "page.disposition=shared-fd;size.threshold=64",
         "os.page.size=transparent",
         "os.page.size=2M",
@@ -491,6 +627,202 @@ static void group_numa(void) {
     }
 }
 
+static void check_output(const char *what, const char *setting, const char *part) {
+    check_quiet_work(what, setting);
+    CHECK_MSG(mentions(result.out, part), "UMF_PROXY=%s: '%s' without '%s'", setting, result.out,
+              part);
+}
+
+/* Which pool serves, under which name; each lives through forks, threads and all sizes. */
+static void group_pools(void) {
+    static const char *const pools[] = {"slab", "scalable", "jemalloc", "disjoint", "proxy"};
+    char setting[128], expected[128];
+    for (size_t i = 0; i < COUNT(pools); i++) {
+        snprintf(setting, sizeof(setting), "pool=%s", pools[i]);
+        snprintf(expected, sizeof(expected), "pool %s provider OS", pools[i]);
+        check_output("names", setting, expected);
+        check_quiet_work("alignment", setting);
+        check_quiet_work("fork_busy", setting);
+        check_quiet_work("apart", setting);
+        if (i > 0 && i < 4) {
+            snprintf(setting, sizeof(setting), "pool=%s;pool.name=heap;provider.name=mem",
+                     pools[i]);
+            check_output("names", setting, "pool heap provider mem");
+        }
+    }
+    check_output("names", "pool.name=heap;provider.name=mem", "pool heap provider mem");
+}
+
+static void group_provider_file(void) {
+    static const char *const pools[] = {"slab", "scalable", "jemalloc", "disjoint"};
+    char folder[] = "/dev/shm/umf-test-XXXXXX", setting[256], file[128];
+    if (mkdtemp(folder) == NULL) {
+        CHECK_SKIP("/dev/shm is not writable");
+    }
+    for (size_t i = 0; i < COUNT(pools); i++) {
+        snprintf(setting, sizeof(setting), "pool=%s;provider=file;file.path=%s", pools[i], folder);
+        check_output("mapping", setting, "/umf-heap.");
+        CHECK_MSG(mentions(result.out, "rw-s"), "'%s'", result.out);
+        check_quiet_work("all", setting);
+        check_quiet_work("apart", setting);
+        check_quiet_work("fork_busy", setting);
+    }
+    snprintf(file, sizeof(file), "%s/heap", folder);
+    snprintf(setting, sizeof(setting), "provider=file;file.path=%s;file.visibility=private", file);
+    check_output("mapping", setting, "/heap");
+    CHECK_MSG(mentions(result.out, "rw-p"), "'%s'", result.out);
+    check_quiet_work("apart", setting);
+    snprintf(setting, sizeof(setting), "provider=file;file.path=%s-%%p;file.protection=rwx", file);
+    check_output("mapping", setting, "rwxs");
+    snprintf(file, sizeof(file), "/heap-%d", (int)result.pid);
+    CHECK_MSG(mentions(result.out, file), "'%s' without '%s'", result.out, file);
+    CHECK_MSG(rmdir(folder) == 0, "files are left in %s", folder);
+}
+
+/* A program in use of a file, and the programs that it starts; and a file with somebody's data. */
+static void group_file_owner(void) {
+    char folder[] = "/dev/shm/umf-test-XXXXXX", file[128], setting[256], text[16] = "";
+    if (mkdtemp(folder) == NULL) {
+        CHECK_SKIP("/dev/shm is not writable");
+    }
+    snprintf(file, sizeof(file), "%s/heap", folder);
+    snprintf(setting, sizeof(setting), "provider=file;file.path=%s", file);
+    char command[512];
+    char *argv[] = {(char *)"/bin/sh", (char *)"-c", command, NULL};
+    snprintf(command, sizeof(command), "'%s' work mapping; '%s' work all; exit 0", self_path,
+             self_path);
+    child_run(argv, "UMF_PROXY", setting, &result);
+    CHECK_MSG(child_exited(&result, 0) && mentions(result.out, "/heap") &&
+                  mentions(result.out, "work ok"),
+              "'%s' '%s'", result.out, result.err);
+    CHECK_MSG(result.err[0] == '\0', "'%s'", result.err);
+    CHECK_MSG(access(file, F_OK) != 0, "%s outlives its process", file);
+
+    FILE *data = fopen(file, "w");
+    CHECK(data != NULL && fputs("my data", data) >= 0 && fclose(data) == 0);
+    run_work("all", setting);
+    CHECK_MSG(child_exited(&result, 0) && child_count_lines(result.err) == 1 &&
+                  mentions(result.err, "is not an empty file") &&
+                  mentions(result.err, "ordinary pages are used"),
+              "'%s'", result.err);
+    data = fopen(file, "r");
+    CHECK(data != NULL && fgets(text, sizeof(text), data) != NULL && fclose(data) == 0);
+    CHECK_MSG(strcmp(text, "my data") == 0, "'%s'", text);
+    unlink(file);
+    CHECK_MSG(rmdir(folder) == 0, "files are left in %s", folder);
+}
+
+static void group_exhausted(void) {
+    static const char *const settings[] = {
+        "provider=fixed;fixed.size=64M",
+        "pool=scalable;provider=fixed;fixed.size=64M",
+        "pool=jemalloc;provider=fixed;fixed.size=64M",
+        "pool=disjoint;provider=fixed;fixed.size=64M",
+    };
+    char setting[160];
+    for (size_t i = 0; i < COUNT(settings); i++) {
+        run_work("exhaust", settings[i]);
+        CHECK_MSG(child_exited(&result, 0) && mentions(result.out, "blocks 512 "), "%s: '%s' '%s'",
+                  settings[i], result.out, result.err);
+        CHECK_MSG(child_count_lines(result.err) == 1 && mentions(result.err, "has run out"),
+                  "%s: '%s'", settings[i], result.err);
+        snprintf(setting, sizeof(setting), "%s;on.exhausted=null", settings[i]);
+        check_quiet_work("exhaust", setting);
+        int blocks = 0, error = 0;
+        CHECK(sscanf(strstr(result.out, "blocks"), "blocks %d errno %d", &blocks, &error) == 2);
+        CHECK_MSG(blocks > 20 && blocks <= 64 && error == ENOMEM, "%s: '%s'", setting, result.out);
+        snprintf(setting, sizeof(setting), "%s;on.exhausted=abort", settings[i]);
+        run_work("exhaust", setting);
+        CHECK_MSG(child_killed(&result, SIGABRT) && mentions(result.err, "on.exhausted=abort"),
+                  "%s: status 0x%x '%s'", setting, result.status, result.err);
+    }
+}
+
+/* What cannot be had at all is said in one line that tells why. */
+static void group_missing(void) {
+    static const char *const cases[][2] = {
+        {"provider=devdax;devdax.path=/dev/dax99.0", "/dev/dax99.0 can not be opened: No such"},
+        {"provider=file;file.path=/nowhere/heap", "/nowhere/heap can not be opened: No such"},
+        {"provider=fixed;fixed.size=1000T", "address space can not be had"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char setting[160];
+        run_work("all", cases[i][0]);
+        CHECK_MSG(child_exited(&result, 0) && mentions(result.out, "work ok"), "%s: 0x%x",
+                  cases[i][0], result.status);
+        CHECK_MSG(child_count_lines(result.err) == 1 && mentions(result.err, cases[i][1]) &&
+                      mentions(result.err, "; ordinary pages are used"),
+                  "%s: '%s'", cases[i][0], result.err);
+        snprintf(setting, sizeof(setting), "%s;on.exhausted=abort", cases[i][0]);
+        run_work("all", setting);
+        CHECK_MSG(child_killed(&result, SIGABRT) && mentions(result.err, cases[i][1]) &&
+                      child_count_lines(result.err) == 1,
+                  "%s: 0x%x '%s'", setting, result.status, result.err);
+    }
+}
+
+static void group_programs(void) {
+    static const char *const on[] = {"only=proxy_settings", "only=a, proxy_* ,b", "except=a,b",
+                                     "only=*;except=proxy_other"};
+    static const char *const off[] = {"only=proxy", "only=a,b", "except=proxy_settings", "except=*",
+                                      "only=*settings;except=*_set*"};
+    char setting[160];
+    for (size_t i = 0; i < COUNT(on); i++) {
+        snprintf(setting, sizeof(setting), "%s;pool=disjoint", on[i]);
+        check_output("names", setting, "pool disjoint");
+    }
+    for (size_t i = 0; i < COUNT(off); i++) { /* a wrong setting is nothing to them either */
+        snprintf(setting, sizeof(setting), "%s;pool=disjoint;pool=bogus;on.error=abort", off[i]);
+        check_output("names", setting, "pool slab");
+    }
+}
+
+static void run_with_file(const char *what, const char *file, const char *setting) {
+    setenv("UMF_PROXY_FILE", file, 1);
+    run_work(what, setting);
+    unsetenv("UMF_PROXY_FILE");
+}
+
+static void write_file(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static void group_file(void) {
+    char path[] = "/tmp/umf-settings-XXXXXX";
+    int fd = mkstemp(path);
+    CHECK(fd >= 0 && close(fd) == 0);
+    write_file(path, "# comment\npool=disjoint\n\n pool.name = fromfile ; # not a comment\n");
+    run_with_file("names", path, NULL);
+    CHECK_MSG(mentions(result.out, "pool fromfile") && child_count_lines(result.err) == 1 &&
+                  mentions(result.err, " line 4: ") && mentions(result.err, path),
+              "'%s' '%s'", result.out, result.err);
+    write_file(path, "pool=disjoint\npool.name=fromfile\n");
+    run_with_file("names", path, "pool.name=fromvariable");
+    CHECK_MSG(mentions(result.out, "pool fromvariable") && result.err[0] == '\0', "'%s' '%s'",
+              result.out, result.err);
+    write_file(path, "");
+    run_with_file("names", path, NULL);
+    CHECK_MSG(mentions(result.out, "pool slab") && result.err[0] == '\0', "'%s'", result.err);
+    unlink(path);
+    run_with_file("names", path, "pool=disjoint");
+    CHECK_MSG(mentions(result.out, "pool disjoint") && child_count_lines(result.err) == 1 &&
+                  mentions(result.err, "can not be read: No such file"),
+              "'%s' '%s'", result.out, result.err);
+    run_with_file("names", "/tmp", NULL);
+    CHECK_MSG(mentions(result.out, "pool slab") && child_count_lines(result.err) == 1, "'%s'",
+              result.err);
+}
+
+static void group_os(void) {
+    check_output("mapping", "os.protection=rwx", "rwxp");
+    check_output("mapping", "os.protection=rw", "rw-p");
+    check_output("mapping", "page.disposition=shared-shm;os.shm.name=umf-named-%p", "/umf-named-");
+    char path[128];
+    CHECK_MSG(!file_exists("/dev/shm/umf-named-%d", (int)result.pid, path, sizeof(path)),
+              "%s outlives its process", path);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -506,6 +838,14 @@ static const struct {
     {"huge_pages", group_huge_pages},
     {"transparent", group_transparent},
     {"numa", group_numa},
+    {"pools", group_pools},
+    {"provider_file", group_provider_file},
+    {"file_owner", group_file_owner},
+    {"exhausted", group_exhausted},
+    {"missing", group_missing},
+    {"programs", group_programs},
+    {"file", group_file},
+    {"os", group_os},
 };
 
 int main(int argc, char **argv) {

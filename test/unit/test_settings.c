@@ -302,8 +302,8 @@ static const struct bad {
     {"page.disposition=shared-fdfoo", "shared-fdfoo: not allowed"},
     {"page.disposition=", "page.disposition=: not allowed; use one of"},
     {"page.disposition", "page.disposition has no value; use one of"},
-    {"pool", "pool has no value; use slab or proxy"},
-    {"pool=", "pool=: not allowed; use slab or proxy"},
+    {"pool", "pool has no value; use one of slab, scalable, jemalloc, disjoint, proxy"},
+    {"pool=", "pool=: not allowed; use one of slab, scalable, jemalloc, disjoint, proxy"},
     {"pool=slab,stats=exit", "pool=slab,stats=exit: not allowed"},
     {"pool=slab=proxy", "pool=slab=proxy: not allowed"},
     {"pool=slab|proxy", "pool=slab|proxy: not allowed"},
@@ -382,6 +382,49 @@ static const struct bad {
      "os.numa.partitions: not allowed here; use it with os.numa.mode=split"},
     {"os.page.strict=yes", "os.page.strict=yes: not allowed here"},
     {"os.page.strict=yes;os.page.size=3M", "os.page.size=3M: not allowed"},
+    {"os.shm.name=heap", "os.shm.name: not allowed here; use it with page.disposition=shared-shm"},
+    {"os.shm.name=", "os.shm.name=: empty; use 1 to 127 characters"},
+    {"os.protection=none", "os.protection=none: not allowed; use rw or rwx"},
+    /* providers and pools */
+    {"provider=disk", "provider=disk: not allowed; use one of os, file, devdax, fixed"},
+    {"provider", "provider has no value; use one of os, file"},
+    {"provider=file", "provider=file: not allowed without file.path; add it, as in file.path="},
+    {"provider=devdax", "provider=devdax: not allowed without devdax.path"},
+    {"provider=devdax;devdax.size=1G", "provider=devdax: not allowed without devdax.path"},
+    {"provider=fixed", "provider=fixed: not allowed without fixed.size of 4M or more"},
+    {"provider=fixed;fixed.size=1M", "provider=fixed: not allowed without fixed.size of 4M"},
+    {"provider=fixed;fixed.size=big", "fixed.size=big: not a size"},
+    {"provider=file;file.path=", "file.path=: empty; use 1 to 1023 characters"},
+    {"file.path=/tmp/x", "file.path: not allowed here; use it with provider=file"},
+    {"file.visibility=private", "file.visibility: not allowed here; use it with provider=file"},
+    {"file.visibility=public", "file.visibility=public: not allowed; use shared or private"},
+    {"file.protection=r", "file.protection=r: not allowed; use rw or rwx"},
+    {"devdax.path=/dev/dax0.0", "devdax.path: not allowed here; use it with provider=devdax"},
+    {"devdax.size=1G", "devdax.size: not allowed here; use it with provider=devdax"},
+    {"devdax.size=all", "devdax.size=all: not a size"},
+    {"fixed.size=1G", "fixed.size: not allowed here; use it with provider=fixed"},
+    {"scalable.granularity=1k",
+     "scalable.granularity=1k: out of range; use a number with k, M, G or T, from 4k to 1G"},
+    {"scalable.granularity=4M",
+     "scalable.granularity: not allowed here; use it with pool=scalable"},
+    {"scalable.keep.all=yes", "scalable.keep.all: not allowed here; use it with pool=scalable"},
+    {"scalable.keep.all=y", "scalable.keep.all=y: not allowed; use yes or no"},
+    {"jemalloc.arenas=4", "jemalloc.arenas: not allowed here; use it with pool=jemalloc"},
+    {"jemalloc.arenas=many", "jemalloc.arenas=many: not a number; use a number from 0 to 4095"},
+    {"jemalloc.arenas=5000", "jemalloc.arenas=5000: out of range; use a number from 0 to 4095"},
+    {"disjoint.capacity=5", "disjoint.capacity: not allowed here; use it with pool=disjoint"},
+    {"disjoint.capacity=-4", "disjoint.capacity=-4: not a number"},
+    {"disjoint.trace=4", "disjoint.trace=4: out of range; use a number from 0 to 3"},
+    {"disjoint.limit=1.5G", "disjoint.limit=1.5G: not a size"},
+    {"disjoint.slab.min.size=1k", "disjoint.slab.min.size=1k: out of range"},
+    {"disjoint.max.poolable.size=3G", "disjoint.max.poolable.size=3G: out of range"},
+    {"disjoint.min.bucket.size=4", "disjoint.min.bucket.size=4: out of range"},
+    {"on.exhausted=retry", "on.exhausted=retry: not allowed; use one of fallback, null, abort"},
+    {"only=", "only=: empty; use 1 to 511 characters"},
+    {"except=", "except=: empty; use 1 to 511 characters"},
+    {"excpt=bash", "did you mean \"except\"?"},
+    {"pool.name=", "pool.name=: empty; use 1 to 63 characters"},
+    {"provider.name=", "provider.name=: empty; use 1 to 63 characters"},
     /* log */
     {"log=", "log=: empty; use 1 to 511 characters"},
     {"log=debug", "log: \"debug\": not allowed; use output:stderr, stdout or file,PATH, level:"},
@@ -421,6 +464,58 @@ Test(settings, other_entries_count_beside_a_bad_one) {
         cr_expect_str_eq(s.stats.when, "exit", "%s", text);
         cr_expect_eq(s.report.on_error, PROXY_ON_ERROR_WARN, "%s", text);
     }
+}
+
+Test(settings, a_key_of_another_pool_or_provider_is_reported_and_dropped) {
+    static const char *const cases[][2] = {
+        {"pool=disjoint;disjoint.min.bucket.size=24",
+         "disjoint.min.bucket.size: 24 is not a power of two; use one, as in 16"},
+        {"pool=proxy;slab.keep.all=yes", "slab.keep.all: not allowed here; use it with pool=slab"},
+        {"pool=scalable;slab.chunk.size=1M", "slab.chunk.size: not allowed here"},
+        {"provider=file;file.path=x;os.page.size=2M",
+         "os.page.size: not allowed here; use it with provider=os"},
+        {"provider=file;file.path=x;page.disposition=shared-fd",
+         "page.disposition: not allowed here; use it with provider=os"},
+        {"provider=fixed;fixed.size=1G;os.numa.mode=local", "os.numa.mode: not allowed here"},
+        {"page.disposition=shared-shm;os.shm.name=a/b", "os.shm.name: a slash is not allowed"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        proxy_settings_t s;
+        lines_t lines;
+        cr_expect_eq(parse(&s, cases[i][0], &lines), 1, "%s: %s", cases[i][0], lines.last);
+        cr_expect_not_null(strstr(lines.last, cases[i][1]), "%s: %s", cases[i][0], lines.last);
+    }
+}
+
+Test(settings, keys_of_the_chosen_pool_and_provider_are_taken) {
+    proxy_settings_t s = good("pool=scalable;scalable.granularity=4M;scalable.keep.all=yes");
+    cr_expect(s.choice.pool == PROXY_POOL_SCALABLE && s.scalable.granularity == 4u << 20 &&
+              s.scalable.keep_all);
+    s = good("pool=jemalloc;jemalloc.arenas=3");
+    cr_expect(s.choice.pool == PROXY_POOL_JEMALLOC && s.jemalloc.arenas == 3);
+    s = good("pool=disjoint;disjoint.slab.min.size=1M;disjoint.max.poolable.size=4M;"
+             "disjoint.capacity=7;disjoint.min.bucket.size=64;disjoint.limit=1G;disjoint.trace=1");
+    cr_expect(s.disjoint.slab_min_size == 1u << 20 && s.disjoint.max_poolable_size == 4u << 20);
+    cr_expect(s.disjoint.capacity == 7 && s.disjoint.min_bucket_size == 64);
+    cr_expect(s.disjoint.limit == 1u << 30 && s.disjoint.trace == 1);
+    s = good("provider=file;file.path=/mnt/x;file.visibility=private;file.protection=rwx");
+    cr_expect(s.choice.provider == PROXY_PROVIDER_FILE &&
+              s.file.visibility == PROXY_VISIBILITY_PRIVATE &&
+              s.file.protection == PROXY_PROTECTION_RWX);
+    cr_expect_str_eq(s.file.path, "/mnt/x");
+    s = good("provider=devdax;devdax.path=/dev/dax1.0;devdax.size=2G;devdax.protection=rw");
+    cr_expect(s.choice.provider == PROXY_PROVIDER_DEVDAX && s.devdax.size == UINT64_C(2) << 30);
+    s = good("provider=fixed;fixed.size=64M");
+    cr_expect(s.choice.provider == PROXY_PROVIDER_FIXED && s.fixed.size == 64u << 20);
+    s = good("pool.name=heap;provider.name=mem;on.exhausted=null;only=a,b*;except=c");
+    cr_expect_str_eq(s.choice.pool_name, "heap");
+    cr_expect_str_eq(s.choice.provider_name, "mem");
+    cr_expect_str_eq(s.choice.only, "a,b*");
+    cr_expect_str_eq(s.choice.except, "c");
+    cr_expect_eq(s.choice.on_exhausted, PROXY_ON_EXHAUSTED_NULL);
+    s = good("page.disposition=shared-shm;os.shm.name=heap-%p;os.protection=rwx");
+    cr_expect_str_eq(s.os.shm_name, "heap-%p");
+    cr_expect_eq(s.os.protection, PROXY_PROTECTION_RWX);
 }
 
 Test(settings, three_bad_entries_give_three_lines) {
@@ -680,7 +775,7 @@ Test(settings, no_two_rows_have_one_name_or_one_field) {
 
 Test(settings, in_a_file_lines_are_entries_and_hashes_comments) {
     static const char text[] = "# a comment; pool=bogus\n\n  pool = proxy \n"
-                               "size.threshold=64; slab.keep.all=yes\r\n#\nstats=exit";
+                               "size.threshold=64; os.page.size=2M\r\n#\nstats=exit";
     proxy_settings_t s;
     lines_t lines = {0};
     settings_sink_t sink = {take_line, &lines};
@@ -690,7 +785,7 @@ Test(settings, in_a_file_lines_are_entries_and_hashes_comments) {
     cr_expect_eq(lines.count, 0, "%s", lines.last);
     cr_expect_eq(s.choice.pool, PROXY_POOL_PROXY);
     cr_expect_eq(s.choice.size_threshold, 64);
-    cr_expect(s.slab.keep_all);
+    cr_expect_eq(s.os.page_size, PROXY_PAGE_2M);
     cr_expect_str_eq(s.stats.when, "exit");
     settings_parse(&run, "size.threshold=65"); /* the later text counts, and may repeat a key */
     cr_expect_eq(lines.count, 0, "%s", lines.last);
