@@ -857,7 +857,7 @@ Test(settings, the_reference_page_is_up_to_date) {
 Test(settings, shown_values_read_back_the_same) {
     static const char *const texts[] = {
         "",
-        "pool=proxy;size.threshold=3000;page.disposition=shared-fd;slab.chunk.size=192k",
+        "size.threshold=3000;page.disposition=shared-fd;slab.chunk.size=192k",
         "os.numa.mode=interleave;os.numa.nodes=7,0-3,5,6;os.numa.part.size=1M",
         "os.numa.mode=split;os.numa.nodes=0-2;os.numa.partitions=0:2,1:1,0:4",
         "slab.purge.delay=3s;slab.keep.all=yes;os.page.size=2M",
