@@ -28,6 +28,7 @@
 #include "proxy/prof.h"
 #include "proxy/prof_ctl.h"
 #include "proxy/proxy_ctl.h"
+#include "proxy/stats.h"
 
 process_state_t process_state;
 
