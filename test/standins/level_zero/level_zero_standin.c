@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -561,6 +562,68 @@ static ze_result_t mem_close_ipc(ze_context_handle_t context, const void *ptr) {
                : ZE_RESULT_ERROR_INVALID_ARGUMENT;
 }
 
+/* ---- commands -------------------------------------------------------------------------------- */
+
+/* Only immediate and synchronous lists, only copies: a command is done when its call returns. */
+static struct _ze_command_list_handle_t { int unused; } command_list;
+
+static ze_result_t list_create_immediate(ze_context_handle_t context, ze_device_handle_t device,
+                                         const ze_command_queue_desc_t *desc,
+                                         ze_command_list_handle_t *list) {
+    ENTER("zeCommandListCreateImmediate");
+    if (!context_valid(context) || !device_valid(device)) {
+        return ZE_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    if (desc->mode != ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS) {
+        return ZE_RESULT_ERROR_UNSUPPORTED_FEATURE;
+    }
+    *list = &command_list;
+    return ZE_RESULT_SUCCESS;
+}
+
+static ze_result_t list_destroy(ze_command_list_handle_t list) {
+    ENTER("zeCommandListDestroy");
+    return list == &command_list ? ZE_RESULT_SUCCESS : ZE_RESULT_ERROR_INVALID_ARGUMENT;
+}
+
+/* Where the "device" sees ptr: its memory may be closed to the host, so it has a view of its own.
+ * *view is what to unmap; NULL: none. */
+static char *device_view(const void *ptr, standin_block_t **block, void **view) {
+    *block = standin_block_find(ptr);
+    *view = NULL;
+    if (*block == NULL) {
+        return (char *)(uintptr_t)ptr; // the program's own memory
+    }
+    void *mapped =
+        mmap(NULL, (*block)->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, (*block)->fd, 0);
+    if (mapped == MAP_FAILED) {
+        return NULL;
+    }
+    *view = mapped;
+    return (char *)mapped + ((const char *)ptr - (*block)->mapping);
+}
+
+static ze_result_t list_copy(ze_command_list_handle_t list, void *to, const void *from, size_t size,
+                             ze_event_handle_t signal, uint32_t waits, ze_event_handle_t *events) {
+    ENTER("zeCommandListAppendMemoryCopy");
+    (void)list, (void)signal, (void)waits, (void)events;
+    standin_block_t *to_block, *from_block;
+    void *to_view, *from_view;
+    char *target = device_view(to, &to_block, &to_view);
+    char *source = device_view(from, &from_block, &from_view);
+    if (target != NULL && source != NULL) {
+        memcpy(target, source, size);
+    }
+    if (to_view != NULL) {
+        munmap(to_view, to_block->mapped);
+    }
+    if (from_view != NULL) {
+        munmap(from_view, from_block->mapped);
+    }
+    return target != NULL && source != NULL ? ZE_RESULT_SUCCESS
+                                            : ZE_RESULT_ERROR_OUT_OF_HOST_MEMORY;
+}
+
 /* ---- tables ---------------------------------------------------------------------------------- */
 
 #define TABLE(function, type, ...)                                                                 \
@@ -592,11 +655,14 @@ TABLE(zeGetMemProcAddrTable, ze_mem_dditable_t, .pfnAllocShared = mem_alloc_shar
       .pfnGetIpcHandle = mem_get_ipc, .pfnOpenIpcHandle = mem_open_ipc,
       .pfnCloseIpcHandle = mem_close_ipc, .pfnFreeExt = mem_free_ext)
 
+TABLE(zeGetCommandListProcAddrTable, ze_command_list_dditable_t,
+      .pfnCreateImmediate = list_create_immediate, .pfnDestroy = list_destroy,
+      .pfnAppendMemoryCopy = list_copy)
+
 /* The loader gives up on a driver that lacks one of the others, down to those for tools and system
  * management. */
 TABLE(zeGetDeviceExpProcAddrTable, ze_device_exp_dditable_t, 0)
 TABLE(zeGetCommandQueueProcAddrTable, ze_command_queue_dditable_t, 0)
-TABLE(zeGetCommandListProcAddrTable, ze_command_list_dditable_t, 0)
 TABLE(zeGetImageProcAddrTable, ze_image_dditable_t, 0)
 TABLE(zeGetImageExpProcAddrTable, ze_image_exp_dditable_t, 0)
 TABLE(zeGetFenceProcAddrTable, ze_fence_dditable_t, 0)
