@@ -309,9 +309,6 @@ static umf_result_t free_direct(disjoint_pool_t *pool, void *ptr) {
 
 /* A pointer that lies in no slab, or any pointer of a pool that traces its calls. */
 UMF_NOINLINE static umf_result_t free_special(disjoint_pool_t *pool, void *ptr) {
-    if (ptr == NULL) {
-        return UMF_RESULT_SUCCESS;
-    }
     disjoint_slab_t *slab = disjoint_slab_find(pool, ptr);
     umf_result_t result =
         slab != NULL ? disjoint_shard_free(pool, slab, ptr) : free_direct(pool, ptr);
@@ -321,6 +318,9 @@ UMF_NOINLINE static umf_result_t free_special(disjoint_pool_t *pool, void *ptr) 
 
 /* The hot slot is not for this one, or occupied. */
 UMF_NOINLINE static umf_result_t free_slow(disjoint_pool_t *pool, void *ptr) {
+    if (unlikely(ptr == NULL)) { // base 0 of a spare descriptor would match it
+        return UMF_RESULT_SUCCESS;
+    }
     disjoint_slab_t *slab = load_acquire(disjoint_lookup_entry(pool, ptr));
     return likely(disjoint_slab_contains(slab, ptr) && pool->fast_max != 0)
                ? disjoint_shard_free(pool, slab, ptr)

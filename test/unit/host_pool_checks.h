@@ -8,6 +8,8 @@
 
 void check_sizes_and_contents(umf_memory_pool_handle_t pool);
 void check_zero_and_huge(umf_memory_pool_handle_t pool);
+/* For pools whose last error is that of the last call, not of the last failure. */
+void check_success_clears_last_error(umf_memory_pool_handle_t pool);
 void check_calloc(umf_memory_pool_handle_t pool);
 void check_realloc(umf_memory_pool_handle_t pool);
 void check_alignments(umf_memory_pool_handle_t pool);

@@ -53,7 +53,9 @@ static umf_result_t test_alloc(void *provider, size_t size, size_t alignment, vo
     void *block = NULL;
     if (state->arena != NULL) {
         block = arena_cut(state, size, alignment != 0 ? alignment : 1);
-    } else if (posix_memalign(&block, align, size != 0 ? size : 1) != 0) {
+    } else if (size > PTRDIFF_MAX / 2 ||
+               alignment > PTRDIFF_MAX / 2 || // AddressSanitizer would stop
+               posix_memalign(&block, align, size != 0 ? size : 1) != 0) {
         block = NULL;
     }
     if (block == NULL) {

@@ -586,6 +586,28 @@ Test(disjoint, wrong_frees_are_refused) {
     tear_down();
 }
 
+/* A slab that went back stays in the look-up table, with base 0, until another takes its place; the
+ * first page of 8 MiB is in the place of NULL. */
+Test(disjoint, free_of_null_is_no_block_of_a_returned_slab) {
+    enum { TABLE_BYTES = 8 << 20 };
+    test_provider_t memory = {0};
+    char *arena = test_arena(2 * TABLE_BYTES);
+    memory.arena = (char *)align_up((uintptr_t)arena, TABLE_BYTES);
+    memory.arena_size = TABLE_BYTES;
+    provider = test_provider_create(&memory);
+    cr_assert_eq(umfPoolCreate(umfDisjointPoolOps(), provider, NULL, 0, &pool), OK);
+    void *block = umfPoolMalloc(pool, 64);
+    cr_assert_eq((uintptr_t)block % TABLE_BYTES, 0);
+    cr_assert_eq(umfPoolFree(pool, umfPoolMalloc(pool, 64)), OK); // the table knows the slab now
+    cr_assert_eq(umfPoolFree(pool, block), OK);
+    cr_assert_eq(umfPoolTrimMemory(pool, 0), OK);
+    cr_assert_eq(load_relaxed(&memory.live_bytes), 0, "the slab is back");
+    cr_assert_eq(umfPoolFree(pool, NULL), OK);
+    cr_assert_eq(umfPoolFree(pool, (void *)64), INVAL);
+    cr_assert_eq(umfPoolDestroy(pool), OK);
+    cr_assert_eq(umfMemoryProviderDestroy(provider), OK);
+}
+
 Test(disjoint, failed_slabs_leave_nothing_behind) {
     provider = test_provider_create(&counted);
     pool = pool_with(provider, &(setup_t){.min_bucket_size = 8});

@@ -416,6 +416,7 @@ Test(pool_jemalloc, errors_are_of_a_thread_and_a_pool) {
     }
 CHECK_WITH_AND_WITHOUT_TRACKING(check_sizes_and_contents)
 CHECK_WITH_AND_WITHOUT_TRACKING(check_zero_and_huge)
+CHECK_WITH_AND_WITHOUT_TRACKING(check_success_clears_last_error)
 CHECK_WITH_AND_WITHOUT_TRACKING(check_calloc)
 CHECK_WITH_AND_WITHOUT_TRACKING(check_realloc)
 CHECK_WITH_AND_WITHOUT_TRACKING(check_alignments)

@@ -255,6 +255,7 @@ static const umf_pool_create_flags_t all_flags[] = {0, UMF_POOL_CREATE_FLAG_DISA
     }
 CHECK_WITH_AND_WITHOUT_TRACKING(check_sizes_and_contents)
 CHECK_WITH_AND_WITHOUT_TRACKING(check_zero_and_huge)
+CHECK_WITH_AND_WITHOUT_TRACKING(check_success_clears_last_error)
 CHECK_WITH_AND_WITHOUT_TRACKING(check_calloc)
 CHECK_WITH_AND_WITHOUT_TRACKING(check_realloc)
 CHECK_WITH_AND_WITHOUT_TRACKING(check_usable_size)
