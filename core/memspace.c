@@ -30,10 +30,6 @@ static bool memspace_writable(umf_const_memspace_handle_t memspace) {
     return true;
 }
 
-static bool memtarget_valid(umf_const_memtarget_handle_t target) {
-    return target != NULL && target->magic == MEMTARGET_MAGIC;
-}
-
 static bool memtarget_equal(const struct umf_memtarget_t *a, const struct umf_memtarget_t *b) {
     return a->type == b->type && a->id == b->id;
 }

@@ -22,8 +22,8 @@ typedef enum memspace_kind {
     MEMSPACE_HIGHEST_CAPACITY,
     MEMSPACE_HIGHEST_BANDWIDTH,
     MEMSPACE_LOWEST_LATENCY,
-    MEMSPACE_LOCAL_BANDWIDTH, /* nodes as HIGHEST_BANDWIDTH; each page prefers the one that is best
-                                 for the CPU that touches it */
+    MEMSPACE_LOCAL_BANDWIDTH, /* (umfMemspaceFirstTouchGet) nodes as HIGHEST_BANDWIDTH; each page
+                                 prefers the one that is best for the CPU that touches it */
     MEMSPACE_LOCAL_LATENCY,
     MEMSPACE_KINDS,
     MEMSPACE_USER = MEMSPACE_KINDS, /* the program's own */
@@ -56,6 +56,7 @@ struct umf_mempolicy_t {
 };
 
 bool memspace_valid(umf_const_memspace_handle_t memspace);
+bool memtarget_valid(umf_const_memtarget_handle_t target);
 bool mempolicy_valid(umf_const_mempolicy_handle_t policy);
 
 /* A memspace of these nodes, none twice, count > 0; OUT_OF_HOST_MEMORY. */
@@ -73,6 +74,10 @@ unsigned memspace_select(const topology_t *topology, memspace_kind_t kind, unsig
  */
 unsigned memspace_select_ranked(const topology_t *topology, topology_metric_t metric, unsigned cpu,
                                 unsigned *ids);
+
+/* A memspace of the nodes that memspace_select_ranked() gives. NOT_SUPPORTED: none. */
+umf_result_t memspace_local_create(const topology_t *topology, topology_metric_t metric,
+                                   unsigned cpu, struct umf_memspace_t **memspace);
 
 /* ---- predefined memspaces ---- */
 

@@ -6,7 +6,7 @@
 #include "core/log.h"
 #include "core/memspace.h"
 
-static bool memtarget_valid(umf_const_memtarget_handle_t target) {
+bool memtarget_valid(umf_const_memtarget_handle_t target) {
     return target != NULL && target->magic == MEMTARGET_MAGIC;
 }
 

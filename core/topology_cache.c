@@ -10,12 +10,7 @@
  * Whether memory was added or removed since is told by a number made of a few short files, which is
  * much cheaper than a new snapshot. A failure is not remembered.
  */
-#define _GNU_SOURCE
 #include "core/topology.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "core/log.h"
 #include "core/memspace.h"
@@ -23,30 +18,6 @@
 
 static core_slot_t *cache_slot(void) {
     return &umf_core_state.slots[CORE_SLOT_MEMSPACE];
-}
-
-/* FNV-1a over the beginning of a file, up to its first line's end. */
-static uint64_t hash_first_line(uint64_t hash, const char *path) {
-    char text[256];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd >= 0 ? read(fd, text, sizeof(text)) : 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    for (ssize_t i = 0; i < length && text[i] != '\n'; i++) {
-        hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
-    }
-    return hash;
-}
-
-uint64_t topology_signature(void) {
-    const int saved_errno = errno;
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    hash = hash_first_line(hash, TOPOLOGY_SYSFS_FOLDER "/online");
-    hash = hash_first_line(hash, TOPOLOGY_SYSFS_FOLDER "/has_memory");
-    hash = hash_first_line(hash, "/proc/meminfo"); // MemTotal
-    errno = saved_errno;
-    return hash;
 }
 
 /* A new snapshot, or NULL. */

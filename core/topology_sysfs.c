@@ -272,12 +272,14 @@ static umf_result_t sysfs_fill(sysfs_t *sysfs, id_list_t *ids) {
     return UMF_RESULT_SUCCESS;
 }
 
+typedef struct sysfs_state {
+    sysfs_t sysfs;
+    id_list_t ids;
+} sysfs_state_t;
+
 umf_result_t topology_read_sysfs(const char *folder, topology_t **topology) {
     const int saved_errno = errno;
-    struct {
-        sysfs_t sysfs;
-        id_list_t ids;
-    } *state = base_alloc(sizeof(*state));
+    sysfs_state_t *state = base_alloc(sizeof(*state));
     if (state == NULL) {
         return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
     }
@@ -289,4 +291,37 @@ umf_result_t topology_read_sysfs(const char *folder, topology_t **topology) {
     base_free(state, sizeof(*state));
     errno = saved_errno;
     return result;
+}
+
+/* FNV-1a. */
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+/* Over the list of nodes and the size of each; a balloon or memory that is plugged in changes sizes
+ * alone. */
+uint64_t topology_signature(void) {
+    const int saved_errno = errno;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    sysfs_state_t *state = base_alloc(sizeof(*state));
+    if (state == NULL) {
+        return hash;
+    }
+    sysfs_t *sysfs = &state->sysfs;
+    sysfs->folder = TOPOLOGY_SYSFS_FOLDER;
+    if (sysfs_read(sysfs, -1, "online")) {
+        hash = hash_bytes(hash, sysfs->text, strlen(sysfs->text));
+        parse_list(sysfs->text, TOPOLOGY_NODES_MAX, add_id, &state->ids);
+    }
+    for (unsigned i = 0; i < state->ids.count; i++) {
+        size_t capacity =
+            sysfs_read(sysfs, state->ids.id[i], "meminfo") ? parse_capacity(sysfs->text) : 0;
+        hash = hash_bytes(hash, &capacity, sizeof(capacity));
+    }
+    base_free(state, sizeof(*state));
+    errno = saved_errno;
+    return hash;
 }

@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 
 #include <umf.h>
 #include <umf/experimental/memspace.h>
+#include <umf/experimental/memspace_ext.h>
 
 #include "core/base_alloc.h"
 #include "core/memspace.h"
@@ -283,7 +285,10 @@ Test(memspace, host_all_is_this_machines_nodes_with_their_memory) {
         unsigned id = 0;
         size_t capacity = 0;
         cr_assert_eq(umfMemtargetGetId(target, &id), OK);
-        cr_assert_eq(umfMemtargetGetCapacity(target, &capacity), OK);
+        for (int attempt = 0; attempt < 10 && (capacity == 0 || capacity != node_bytes(id));
+             attempt++) { // a virtual machine's may change at any moment
+            cr_assert_eq(umfMemtargetGetCapacity(target, &capacity), OK);
+        }
         cr_assert_eq(capacity, node_bytes(id));
     }
 }
@@ -725,6 +730,151 @@ Test(memspace, a_pool_from_a_memspace_serves_blocks_and_owns_its_provider) {
     cr_assert_eq(found, pool);
     cr_assert_eq(umfFree(block), OK);
     cr_assert_eq(umfPoolDestroy(pool), OK);
+}
+
+/* ---- additions: what the calling thread sees ---- */
+
+Test(memspace, additions_refuse_wrong_arguments) {
+    const umf_memspace_metric_t wrong = (umf_memspace_metric_t)2;
+    space_t space = space_of((unsigned[]){0, NO_SUCH_NODE}, 2), untouched = space;
+    uint64_t value = 77;
+    umf_const_memtarget_handle_t target = umfMemspaceMemtargetGet(space, 0);
+    cr_assert_eq(umfMemspaceLocalCreate(UMF_MEMSPACE_METRIC_LATENCY, NULL), INVAL);
+    cr_assert_eq(umfMemspaceLocalCreate(wrong, &untouched), INVAL);
+    cr_assert_eq(untouched, space);
+    cr_assert_null(umfMemspaceFirstTouchGet(wrong));
+    cr_assert_null(umfMemspaceFirstTouchGet((umf_memspace_metric_t)-1));
+    cr_assert_eq(umfMemtargetGetMetric(NULL, UMF_MEMSPACE_METRIC_LATENCY, &value), INVAL);
+    cr_assert_eq(umfMemtargetGetMetric(target, UMF_MEMSPACE_METRIC_LATENCY, NULL), INVAL);
+    cr_assert_eq(umfMemtargetGetMetric(target, wrong, &value), INVAL);
+    cr_assert_eq(umfMemtargetGetMetric(umfMemspaceMemtargetGet(space, 1),
+                                       UMF_MEMSPACE_METRIC_LATENCY, &value),
+                 INVAL);
+    cr_assert_eq(value, 77);
+    cr_assert_eq(umfMemspaceDestroy(space), OK);
+}
+
+Test(memspace, without_hmat_the_additions_say_so, .fini = machine_remove) {
+    use_machine("two_sockets");
+    space_t space = NULL;
+    uint64_t value;
+    cr_assert_eq(umfMemspaceLocalCreate(UMF_MEMSPACE_METRIC_BANDWIDTH, &space),
+                 UMF_RESULT_ERROR_NOT_SUPPORTED);
+    cr_assert_null(space);
+    cr_assert_null(umfMemspaceFirstTouchGet(UMF_MEMSPACE_METRIC_BANDWIDTH));
+    cr_assert_eq(umfMemtargetGetMetric(umfMemspaceMemtargetGet(umfMemspaceHostAllGet(), 0),
+                                       UMF_MEMSPACE_METRIC_BANDWIDTH, &value),
+                 UMF_RESULT_ERROR_NOT_SUPPORTED);
+}
+
+Test(memspace, each_cpu_gets_a_memspace_of_its_own_whose_first_node_is_preferred,
+     .fini = machine_remove) {
+    use_machine("hbm");
+    topology_t *topology = topology_acquire();
+    for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++) {
+        const unsigned socket = cpu / 2;
+        const placement_t wanted = {UMF_NUMA_MODE_PREFERRED, 1, {2 + socket}};
+        const placement_t bound = {UMF_NUMA_MODE_BIND, 2, {2 + socket, socket}};
+        space_t space = NULL, copy = NULL;
+        cr_assert_eq(memspace_local_create(topology, TOPOLOGY_BANDWIDTH, cpu, &space), OK);
+        CHECK_IDS(space, 2 + socket, socket);
+        check_placement(space, NULL, &wanted);
+        cr_assert_eq(umfMemspaceClone(space, &copy), OK);
+        check_placement(copy, NULL, &wanted);
+        umf_mempolicy_handle_t policy = policy_of(UMF_MEMPOLICY_BIND);
+        check_placement(space, policy, &bound);
+        cr_assert_eq(umfMempolicyDestroy(policy), OK);
+        cr_assert_eq(umfMemspaceDestroy(copy), OK);
+        cr_assert_eq(umfMemspaceDestroy(space), OK);
+    }
+    topology_release(topology);
+}
+
+Test(memspace, the_calling_thread_sees_the_values_of_its_cpu, .fini = machine_remove) {
+    static const unsigned bandwidth[] = {100, 100, 400, 400}, latency[] = {90, 90, 110, 110};
+    use_machine("hbm");
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET(0, &only);
+    if (sched_setaffinity(0, sizeof(only), &only) != 0) {
+        cr_skip_test("CPU 0 can not be used here");
+    }
+    space_t space = space_of((unsigned[]){0, 1, 2, 3}, 4), local = NULL;
+    for (unsigned i = 0; i < 4; i++) {
+        umf_const_memtarget_handle_t target = umfMemspaceMemtargetGet(space, i);
+        uint64_t value = 0;
+        const umf_result_t wanted = i % 2 == 0 ? OK : UMF_RESULT_ERROR_NOT_SUPPORTED;
+        cr_assert_eq(umfMemtargetGetMetric(target, UMF_MEMSPACE_METRIC_BANDWIDTH, &value), wanted);
+        cr_assert_eq(value, wanted == OK ? bandwidth[i] : 0);
+        value = 0;
+        cr_assert_eq(umfMemtargetGetMetric(target, UMF_MEMSPACE_METRIC_LATENCY, &value), wanted);
+        cr_assert_eq(value, wanted == OK ? latency[i] : 0);
+    }
+    cr_assert_eq(umfMemspaceLocalCreate(UMF_MEMSPACE_METRIC_BANDWIDTH, &local), OK);
+    CHECK_IDS(local, 2, 0);
+    cr_assert_eq(umfMemspaceDestroy(local), OK);
+    cr_assert_eq(umfMemspaceLocalCreate(UMF_MEMSPACE_METRIC_LATENCY, &local), OK);
+    CHECK_IDS(local, 0, 2);
+    cr_assert_eq(umfMemspaceDestroy(local), OK);
+    cr_assert_eq(umfMemspaceDestroy(space), OK);
+    CHECK_IDS(umfMemspaceFirstTouchGet(UMF_MEMSPACE_METRIC_BANDWIDTH), 2, 3);
+    CHECK_IDS(umfMemspaceFirstTouchGet(UMF_MEMSPACE_METRIC_LATENCY), 0, 1);
+}
+
+/* Calls `check` on each CPU that this process may use; skips on machines without values. */
+static void on_each_cpu(void (*check)(unsigned cpu)) {
+    cpu_set_t allowed;
+    if (umfMemspaceHighestBandwidthGet() == NULL) {
+        cr_skip_test("this machine does not tell bandwidth and latency (no HMAT)");
+    }
+    cr_assert_eq(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &allowed)) {
+            cpu_set_t only;
+            CPU_ZERO(&only);
+            CPU_SET(cpu, &only);
+            cr_assert_eq(sched_setaffinity(0, sizeof(only), &only), 0);
+            check(cpu);
+        }
+    }
+}
+
+static int first_id(const_space_t space) {
+    unsigned id = 0;
+    cr_assert_eq(umfMemtargetGetId(umfMemspaceMemtargetGet(space, 0), &id), OK);
+    return (int)id;
+}
+
+static void check_local(unsigned cpu) {
+    space_t space = NULL;
+    int node = -1;
+    cr_assert_eq(umfMemspaceLocalCreate(UMF_MEMSPACE_METRIC_BANDWIDTH, &space), OK, "CPU %u", cpu);
+    kernel_policy_t policy = policy_from(space, NULL, &node);
+    cr_assert(policy.mode == KERNEL_PREFERRED || policy.mode == KERNEL_MANY);
+    cr_assert_eq(node, first_id(space), "CPU %u: page on node %d", cpu, node);
+    cr_assert_eq(umfMemspaceDestroy(space), OK);
+}
+
+Test(memspace, pages_lie_on_the_best_node_of_the_calling_thread) {
+    on_each_cpu(check_local);
+}
+
+static void check_first_touch(unsigned cpu) {
+    for (int metric = 0; metric < 2; metric++) {
+        space_t local = NULL;
+        int node = -1;
+        cr_assert_eq(umfMemspaceLocalCreate((umf_memspace_metric_t)metric, &local), OK);
+        policy_from(umfMemspaceFirstTouchGet((umf_memspace_metric_t)metric), NULL, &node);
+        cr_assert_eq(node, first_id(local), "CPU %u: page on node %d", cpu, node);
+        policy_from(metric == 0 ? umfMemspaceHighestBandwidthGet() : umfMemspaceLowestLatencyGet(),
+                    NULL, &node);
+        cr_assert_eq(node, first_id(local), "CPU %u: page on node %d", cpu, node);
+        cr_assert_eq(umfMemspaceDestroy(local), OK);
+    }
+}
+
+Test(memspace, pages_lie_on_the_best_node_of_the_cpu_that_touches_them) {
+    on_each_cpu(check_first_touch);
 }
 
 /* ---- at the start of a process ---- */
