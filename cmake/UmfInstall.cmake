@@ -50,6 +50,8 @@ endforeach()
 
 if(TARGET umf_run)
     install(TARGETS umf_run RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)
+    install(FILES docs/man/umf-run.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT tools)
+    install(DIRECTORY config/ DESTINATION ${CMAKE_INSTALL_DATADIR}/umf COMPONENT tools FILES_MATCHING PATTERN "*.conf")
 endif()
 
 # ---- Debian packages: cpack -G DEB ----

@@ -53,7 +53,13 @@ static const char page_head[] =
     "UMF_PROXY=\"os.page.size=2M; os.numa.mode=interleave; os.numa.nodes=0-3\" \\\n"
     "    LD_PRELOAD=libumf_proxy.so.1 program\n"
     "UMF_PROXY=help LD_PRELOAD=libumf_proxy.so.1 true    # prints this list\n"
-    "```\n\n";
+    "```\n\n"
+    "`UMF_PROXY_FILE` names a file with the same entries, one a line; a line that begins with `#` "
+    "is a\n"
+    "comment. What `UMF_PROXY` says counts more than the file. Both are ignored in setuid "
+    "programs. "
+    "The\n"
+    "presets in `config/` are such files; `umf-run` has options for the common keys.\n\n";
 
 static const char page_tail[] =
     "\n## How values are written\n\n"
