@@ -17,6 +17,7 @@ static const settings_key_t keys[] = {
     KEY_ENUM("os.protection", os.protection, "rw|rwx", "rw", "What is allowed in the memory: reading and writing, or running code as well."),
     KEY_ENUM("os.page.size", os.page_size, "default|transparent|2M|1G", "default", "Page size to ask for; transparent lets the kernel use huge pages where it can."),
     KEY_BOOL("os.page.strict", os.page_strict, "no", "With 2M or 1G pages: fail when there are none, instead of using ordinary ones."),
+    KEY_ENUM("memspace", os.memspace, "none|host_all|highest_capacity|highest_bandwidth|lowest_latency|local_bandwidth|local_latency", "none", "Memory of these NUMA nodes (docs/memspaces.md). highest and lowest bind to the best ones, local prefers for each page the best one for the CPU that touches it first."),
     KEY_ENUM("os.numa.mode", os.numa_mode, "default|bind|interleave|preferred|split|local", "default", "How memory is placed on NUMA nodes; default follows the process."),
     KEY_NODES("os.numa.nodes", os.numa_nodes, "Nodes for os.numa.mode: needed by bind, interleave and split, optional for preferred."),
     KEY_SIZE("os.numa.part.size", os.numa_part_size, 0, 1024 * GIB, "0", "With interleave: bytes on one node before the next; 0 is a page."),
@@ -133,6 +134,22 @@ static void check_numa(settings_run_t *run, proxy_os_settings_t *os) {
     check_numa_partitions(run, os, quiet);
 }
 
+static void check_memspace(settings_run_t *run, proxy_os_settings_t *os) {
+    char word[WORD_BYTES];
+    if (os->memspace == PROXY_MEMSPACE_NONE) {
+        return;
+    }
+    bool shared = os->disposition != PROXY_DISPOSITION_PRIVATE;
+    if (!shared && os->numa_mode == PROXY_NUMA_DEFAULT) {
+        return;
+    }
+    settings_enum_word(settings_find(run->table, "memspace"), os->memspace, word, WORD_BYTES);
+    settings_complain(run, "memspace=%s: not allowed with %s; use it with %s", word,
+                      shared ? "shared memory" : "os.numa.mode",
+                      shared ? "page.disposition=private" : "os.numa.mode=default");
+    os->memspace = PROXY_MEMSPACE_NONE;
+}
+
 static void check_pages(settings_run_t *run, proxy_os_settings_t *os) {
     if (!os->page_strict || os->page_size == PROXY_PAGE_2M || os->page_size == PROXY_PAGE_1G) {
         return;
@@ -164,7 +181,9 @@ static void check(settings_run_t *run, void *out) {
     bool met = s->choice.provider == PROXY_PROVIDER_OS, quiet = settings_was_wrong(run, "provider");
     settings_need(run, "os.", met, quiet, "provider=os");
     settings_need(run, "page.disposition", met, quiet, "provider=os");
+    settings_need(run, "memspace", met, quiet, "provider=os");
     check_numa(run, &s->os);
+    check_memspace(run, &s->os);
     check_pages(run, &s->os);
     check_shm_name(run, &s->os);
 }

@@ -28,6 +28,17 @@ typedef enum proxy_page_size {
     PROXY_PAGE_1G,
 } proxy_page_size_t;
 
+/* After NONE in the order of memspace_kind_t. */
+typedef enum proxy_memspace {
+    PROXY_MEMSPACE_NONE,
+    PROXY_MEMSPACE_HOST_ALL,
+    PROXY_MEMSPACE_HIGHEST_CAPACITY,
+    PROXY_MEMSPACE_HIGHEST_BANDWIDTH,
+    PROXY_MEMSPACE_LOWEST_LATENCY,
+    PROXY_MEMSPACE_LOCAL_BANDWIDTH,
+    PROXY_MEMSPACE_LOCAL_LATENCY,
+} proxy_memspace_t;
+
 enum { PROXY_SHM_NAME_BYTES = 128 };
 
 typedef struct proxy_os_settings {
@@ -35,7 +46,8 @@ typedef struct proxy_os_settings {
     char shm_name[PROXY_SHM_NAME_BYTES]; /* only with PROXY_DISPOSITION_SHARED_SHM; "": by pid */
     proxy_protection_t protection;
     proxy_page_size_t page_size;
-    bool page_strict; /* fail instead of falling back to ordinary pages */
+    bool page_strict;          /* fail instead of falling back to ordinary pages */
+    proxy_memspace_t memspace; /* not NONE only with PROXY_NUMA_DEFAULT and private memory */
     proxy_numa_mode_t numa_mode;
     settings_nodes_t numa_nodes; /* fits numa_mode: empty where the mode takes no nodes */
     uint64_t numa_part_size;     /* bytes; not 0 only with PROXY_NUMA_INTERLEAVE */

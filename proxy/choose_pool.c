@@ -19,8 +19,8 @@ bool choose_is_needed(const proxy_settings_t *settings) {
     return choice->pool != PROXY_POOL_SLAB || choice->provider != PROXY_PROVIDER_OS ||
            choice->pool_name[0] != '\0' || choice->provider_name[0] != '\0' ||
            os->disposition != PROXY_DISPOSITION_PRIVATE || os->numa_mode != PROXY_NUMA_DEFAULT ||
-           os->page_size != PROXY_PAGE_DEFAULT || os->protection != PROXY_PROTECTION_RW ||
-           settings->slab.chunk_size != 0;
+           os->memspace != PROXY_MEMSPACE_NONE || os->page_size != PROXY_PAGE_DEFAULT ||
+           os->protection != PROXY_PROTECTION_RW || settings->slab.chunk_size != 0;
 }
 
 static umf_result_t create(const umf_memory_pool_ops_t *ops, umf_memory_provider_handle_t provider,

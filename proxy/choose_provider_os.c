@@ -3,6 +3,9 @@
 #include "proxy/choose.h"
 #include "proxy/heap_file.h"
 
+#include "core/log.h"
+#include "providers/os_memspace.h"
+
 #include <umf.h>
 #include <umf/providers/provider_os_memory_ext.h>
 
@@ -37,6 +40,28 @@ static void set_numa(umf_os_memory_provider_params_handle_t params,
     }
 }
 
+static_assert(PROXY_MEMSPACE_HOST_ALL == MEMSPACE_HOST_ALL + 1 &&
+                  PROXY_MEMSPACE_LOCAL_LATENCY == MEMSPACE_LOCAL_LATENCY + 1 &&
+                  PROXY_MEMSPACE_LOCAL_LATENCY == (int)MEMSPACE_KINDS,
+              "one is computed from the other");
+
+/* From /sys: this runs before main, where hwloc is not opened. */
+static umf_result_t set_memspace(umf_os_memory_provider_params_handle_t params,
+                                 proxy_memspace_t memspace) {
+    if (memspace == PROXY_MEMSPACE_NONE) {
+        return UMF_RESULT_SUCCESS;
+    }
+    memspace_kind_t kind = (memspace_kind_t)(memspace - PROXY_MEMSPACE_HOST_ALL);
+    umf_result_t result = os_params_set_memspace_early(params, kind);
+    if (result == UMF_RESULT_ERROR_NOT_SUPPORTED) {
+        log_error("memspace=%s: this machine does not tell %s", memspace_names[kind].name,
+                  kind <= MEMSPACE_HIGHEST_CAPACITY
+                      ? "its NUMA nodes"
+                      : "bandwidth and latency of its memory (no HMAT)");
+    }
+    return result;
+}
+
 static void set_page_size(umf_os_memory_provider_params_handle_t params,
                           const proxy_settings_t *settings) {
     enum { MIB = 1024 * 1024 };
@@ -67,6 +92,11 @@ umf_result_t choose_provider_os(const proxy_settings_t *settings,
         umfOsMemoryProviderParamsSetShmName(params, name);
     }
     set_numa(params, settings);
+    result = set_memspace(params, settings->os.memspace);
+    if (result != UMF_RESULT_SUCCESS) {
+        umfOsMemoryProviderParamsDestroy(params);
+        return result;
+    }
     set_page_size(params, settings);
     umfOsMemoryProviderParamsSetProtection(params, choose_protection(settings->os.protection));
     if (settings->choice.provider_name[0] != '\0') {

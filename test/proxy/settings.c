@@ -627,6 +627,36 @@ static void group_numa(void) {
     }
 }
 
+/* The kernel's policy on a large block for each memspace. Without HMAT four of them are refused. */
+static void group_memspace(void) {
+    static const char *const by_speed[] = {"highest_bandwidth", "lowest_latency", "local_bandwidth",
+                                           "local_latency"};
+    char setting[64];
+    if (access("/proc/self/numa_maps", R_OK) != 0) {
+        CHECK_SKIP("no /proc/self/numa_maps: a kernel without NUMA");
+    }
+    check_quiet_work("numa", "memspace=host_all");
+    CHECK_MSG(mentions(result.out, " default"), "numa_maps says '%s'", result.out);
+    check_quiet_work("numa", "memspace=highest_capacity");
+    CHECK_MSG(mentions(result.out, " bind:"), "numa_maps says '%s'", result.out);
+    const int told =
+        sysfs_number("/sys/devices/system/node/node0/access0/initiators/read_bandwidth") > 0;
+    for (size_t i = 0; i < COUNT(by_speed); i++) {
+        snprintf(setting, sizeof(setting), "memspace=%s", by_speed[i]);
+        if (told) {
+            const char *policy = i < 2 ? " bind:" : " prefer";
+            check_quiet_work("numa", setting);
+            CHECK_MSG(mentions(result.out, policy), "%s: numa_maps says '%s'", setting, result.out);
+        } else {
+            run_work("numa", setting);
+            CHECK_MSG(mentions(result.err, "does not tell bandwidth and latency"), "%s: '%s'",
+                      setting, result.err);
+            CHECK_MSG(mentions(result.out, " default"), "%s: numa_maps says '%s'", setting,
+                      result.out);
+        }
+    }
+}
+
 static void check_output(const char *what, const char *setting, const char *part) {
     check_quiet_work(what, setting);
     CHECK_MSG(mentions(result.out, part), "UMF_PROXY=%s: '%s' without '%s'", setting, result.out,
@@ -838,6 +868,7 @@ static const struct {
     {"huge_pages", group_huge_pages},
     {"transparent", group_transparent},
     {"numa", group_numa},
+    {"memspace", group_memspace},
     {"pools", group_pools},
     {"provider_file", group_provider_file},
     {"file_owner", group_file_owner},

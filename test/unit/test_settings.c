@@ -13,6 +13,7 @@
 
 #include "config/proxy_settings.h"
 #include "config/settings_show.h"
+#include "core/memspace.h"
 
 /* The root of the source tree, for docs/settings.md; given by the build. */
 #ifndef UMF_SOURCE_DIR
@@ -122,6 +123,12 @@ Test(settings, every_word_sets_its_value) {
     cr_expect_eq(good("os.numa.nodes=1;os.numa.mode=preferred").os.numa_nodes.node[0], 1);
     cr_expect_eq(good("os.numa.mode=split;os.numa.nodes=0").os.numa_mode, PROXY_NUMA_SPLIT);
     cr_expect_eq(good("os.numa.mode=local").os.numa_mode, PROXY_NUMA_LOCAL);
+    cr_expect_eq(good("memspace=none").os.memspace, PROXY_MEMSPACE_NONE);
+    for (unsigned kind = 0; kind < MEMSPACE_KINDS; kind++) {
+        char text[64];
+        snprintf(text, sizeof(text), "memspace=%s", memspace_names[kind].name);
+        cr_expect_eq(good(text).os.memspace, PROXY_MEMSPACE_HOST_ALL + kind, "%s", text);
+    }
     cr_expect_eq(good("os.page.size=default").os.page_size, PROXY_PAGE_DEFAULT);
     cr_expect_eq(good("os.page.size=transparent").os.page_size, PROXY_PAGE_TRANSPARENT);
     cr_expect_eq(good("os.page.size=2M").os.page_size, PROXY_PAGE_2M);
@@ -371,6 +378,7 @@ static const struct bad {
     {"os.numa.partitions=1024:1", "out of range"},
     /* what does not fit together */
     {"os.numa.mode=bind", "os.numa.mode=bind: not allowed without nodes; add os.numa.nodes"},
+    {"memspace=fastest", "memspace=fastest: not allowed; use one of none, host_all"},
     {"os.numa.mode=interleave;os.numa.part.size=2M",
      "os.numa.mode=interleave: not allowed without nodes"},
     {"os.numa.mode=split;os.numa.partitions=0:1", "os.numa.mode=split: not allowed without nodes"},
@@ -477,6 +485,13 @@ Test(settings, a_key_of_another_pool_or_provider_is_reported_and_dropped) {
         {"provider=file;file.path=x;page.disposition=shared-fd",
          "page.disposition: not allowed here; use it with provider=os"},
         {"provider=fixed;fixed.size=1G;os.numa.mode=local", "os.numa.mode: not allowed here"},
+        {"provider=fixed;fixed.size=1G;memspace=host_all", "memspace: not allowed here"},
+        {"memspace=lowest_latency;os.numa.mode=local",
+         "memspace=lowest_latency: not allowed with os.numa.mode; use it with "
+         "os.numa.mode=default"},
+        {"memspace=host_all;page.disposition=shared-fd",
+         "memspace=host_all: not allowed with shared memory; use it with "
+         "page.disposition=private"},
         {"page.disposition=shared-shm;os.shm.name=a/b", "os.shm.name: a slash is not allowed"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -660,6 +675,8 @@ static void random_text(char *text, size_t room, uint64_t *state) {
         "size.threshold",
         "64k",
         "os.numa.mode",
+        "memspace",
+        "highest_capacity",
         "bind",
         "os.numa.nodes",
         "0-3,5",
@@ -717,6 +734,9 @@ Test(settings, any_text_is_safe_and_leaves_usable_settings) {
             s.os.numa_mode != PROXY_NUMA_DEFAULT && s.os.numa_mode != PROXY_NUMA_LOCAL;
         cr_assert(s.os.disposition == PROXY_DISPOSITION_PRIVATE ||
                   s.os.numa_mode == PROXY_NUMA_DEFAULT);
+        cr_assert(s.os.memspace == PROXY_MEMSPACE_NONE ||
+                  (s.os.numa_mode == PROXY_NUMA_DEFAULT &&
+                   s.os.disposition == PROXY_DISPOSITION_PRIVATE));
         cr_assert(takes_nodes || s.os.numa_nodes.count == 0);
         cr_assert(!takes_nodes || s.os.numa_mode == PROXY_NUMA_PREFERRED ||
                   s.os.numa_nodes.count > 0);
@@ -749,7 +769,7 @@ Test(settings, help_shows_every_key_within_100_columns) {
     for (; (key = settings_key_at(proxy_settings_table(), keys)) != NULL; keys++) {
         char entry[64];
         snprintf(entry, sizeof entry, "\n  %s%s", key->name,
-                 key->type == SETTINGS_WORD ? "\n" : " = ");
+                 key->type == SETTINGS_WORD ? "\n" : " ="); // a long value is on the next line
         cr_expect_not_null(strstr(help, entry), "%s", key->name);
     }
     for (char *line = help, *end; *line != '\0'; line = end + 1) {
