@@ -177,8 +177,10 @@ static umf_result_t import_inspect(const ipc_import_t *entry) {
     }
     size_t mapped = 0;
     umf_result_t result = extension->ipc_inspect(entry->data, entry->header.data_bytes, &mapped);
-    if (result == UMF_RESULT_SUCCESS && entry->header.size > mapped) {
-        log_error("an IPC handle of %zu bytes of memory describes a mapping of only %zu",
+    // More than there is would lead beyond the mapping, less would leave a part of it behind.
+    if (result == UMF_RESULT_SUCCESS &&
+        align_up(entry->header.size, base_page_size()) != align_up(mapped, base_page_size())) {
+        log_error("an IPC handle of %zu bytes of memory describes a mapping of %zu",
                   entry->header.size, mapped);
         result = UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }

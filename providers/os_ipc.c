@@ -156,7 +156,10 @@ static umf_result_t object_open_checked(const os_ipc_data_t *data, bool by_name,
 
 umf_result_t os_ipc_open(const void *buffer, int protection, void **ptr, int *error) {
     const os_ipc_data_t *data = buffer;
-    const int rights = (int)data->protection & protection;
+    const int rights = protection;
+    if (!provider_rights_suffice((int)data->protection, rights)) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
     int fd = -1;
     umf_result_t result = object_open_checked(data, data->name_length != 0, rights, &fd);
     if (result != UMF_RESULT_SUCCESS && data->name_length != 0 && data->fd >= 0) {

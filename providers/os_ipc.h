@@ -14,8 +14,8 @@ umf_result_t os_ipc_get(os_shared_t *shared, const void *ptr, int protection, vo
 umf_result_t os_ipc_put(const void *data);
 /* Says whether foreign data can be such a description, and of how much memory. */
 umf_result_t os_ipc_inspect(const void *data, size_t bytes, size_t *mapped);
-/* Maps what is described, with those of the producer's rights that are in `protection` (PROT_
- * bits). *error: errno when the result is MEMORY_PROVIDER_SPECIFIC (the mapping failed). */
+/* Maps what is described, with the rights in `protection` (PROT_ bits), which the producer must
+ * have as well. *error: errno when the result is MEMORY_PROVIDER_SPECIFIC (the mapping failed). */
 umf_result_t os_ipc_open(const void *data, int protection, void **ptr, int *error);
 
 #endif /* UMF_PROVIDERS_OS_IPC_H */

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/log.h"
+
 umf_result_t provider_errno_result(int error) {
     switch (error) {
     case EBADF:
@@ -38,6 +40,17 @@ umf_result_t provider_protection(unsigned bits, int *prot) {
             ((bits & UMF_PROTECTION_WRITE) ? PROT_WRITE : 0) |
             ((bits & UMF_PROTECTION_EXEC) ? PROT_EXEC : 0);
     return UMF_RESULT_SUCCESS;
+}
+
+bool provider_rights_suffice(int producers, int ours) {
+    if ((producers & ours) == ours) {
+        return true;
+    }
+    log_error(
+        "the producer's memory has the rights %#x (read 1, write 2, execute 4); this provider "
+        "needs %#x",
+        (unsigned)producers, (unsigned)ours);
+    return false;
 }
 
 umf_result_t provider_visibility(umf_memory_visibility_t visibility, int *flag) {

@@ -23,6 +23,9 @@ umf_result_t provider_errno_result(int error);
 
 /* UMF_PROTECTION_ bits -> PROT_ bits. INVALID_ARGUMENT: unknown bits. 0 means no access. */
 umf_result_t provider_protection(unsigned bits, int *prot);
+/* For IPC: true when memory of a producer with some PROT_ bits can be mapped with ours; says so in
+ * the log when not. Less than the consumer's provider promises would be a trap for the program. */
+bool provider_rights_suffice(int producers, int ours);
 /* Visibility -> MAP_PRIVATE or MAP_SHARED. INVALID_ARGUMENT: neither. */
 umf_result_t provider_visibility(umf_memory_visibility_t visibility, int *flag);
 

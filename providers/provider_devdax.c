@@ -30,6 +30,7 @@
 #include "providers/coarse_provider.h"
 #include "providers/coarse_unshare.h"
 #include "providers/file_mmap.h"
+#include "providers/path_ipc.h"
 
 enum {
     DEVDAX_PAGE_BYTES = 2 << 20, /* page size that the provider reports */
@@ -56,8 +57,10 @@ typedef struct devdax_provider {
     coarse_provider_t common; /* first: see coarse_provider.h */
     char *path;               /* owned */
     int protection;           /* PROT_… */
-    void *base;               /* of the mapping, which begins at offset 0; NULL: none */
-    size_t mapped;            /* bytes; the size asked for, rounded up to the device's unit */
+    dev_t device;
+    bool left;     /* a forked child's memory is not the device's any more: no IPC */
+    void *base;    /* of the mapping, which begins at offset 0; NULL: none */
+    size_t mapped; /* bytes; the size asked for, rounded up to the device's unit */
 } devdax_provider_t;
 
 static void devdax_note(umf_devdax_memory_provider_native_error_t code, int error) {
@@ -160,11 +163,14 @@ static bool sysfs_number(const char *directory, dev_t device, const char *attrib
     return true;
 }
 
+size_t devdax_unit(const char *directory, dev_t device) {
+    size_t unit;
+    return sysfs_number(directory, device, "align", &unit) && is_pow2(unit) ? unit
+                                                                            : DEVDAX_PAGE_BYTES;
+}
+
 umf_result_t devdax_mapping_size(const char *directory, dev_t device, size_t size, size_t *mapped) {
-    size_t available, unit;
-    if (!sysfs_number(directory, device, "align", &unit) || !is_pow2(unit)) {
-        unit = DEVDAX_PAGE_BYTES;
-    }
+    size_t available, unit = devdax_unit(directory, device);
     bool known = sysfs_number(directory, device, "size", &available);
     if (!align_up_checked(size, unit, mapped) || (known && *mapped > available)) {
         if (known) {
@@ -202,6 +208,7 @@ static umf_result_t devdax_map(devdax_provider_t *devdax, int fd, size_t size) {
         log_error_errno("%zu bytes of %s can not be mapped", mapped, devdax->path);
         return UMF_RESULT_ERROR_UNKNOWN;
     }
+    devdax->device = info.st_rdev;
     devdax->base = base;
     devdax->mapped = mapped;
     if (!synced) {
@@ -343,6 +350,131 @@ static umf_result_t devdax_ctl(void *provider, umf_ctl_query_source_t source, co
     return ctl_serve(&devdax_provider_ctl_table, provider, source, name, arg, size, type, args);
 }
 
+/* ---- IPC ---- */
+
+void *devdax_map_part(int fd, size_t unit, uint64_t offset, uint64_t size, int protection,
+                      bool need_dax) {
+    unit = unit < DEVDAX_PAGE_BYTES ? DEVDAX_PAGE_BYTES : unit;
+    const uint64_t first = align_down(offset, unit);
+    bool synced = false;
+    file_mmap_request_t request = {.fd = fd,
+                                   .offset = (off_t)first,
+                                   .size = align_up(offset + size, unit) - first,
+                                   .alignment = unit,
+                                   .protection = protection,
+                                   .shared = true};
+    char *base = file_mmap(&request, &synced);
+    if (base != NULL && need_dax && !synced) {
+        munmap(base, request.size);
+        errno = EOPNOTSUPP;
+        base = NULL;
+    }
+    return base != NULL ? base + (offset - first) : NULL;
+}
+
+/* The unit is not known here. Devices refuse to unmap parts of a unit, so the attempt with a
+ * smaller one than the true one changes nothing. */
+int devdax_unmap_part(void *ptr, size_t size) {
+    static const size_t units[] = {DEVDAX_PAGE_BYTES, (size_t)1 << 30};
+    int failed = -1;
+    for (size_t i = 0; i < ARRAY_LENGTH(units) && failed != 0; i++) {
+        const uintptr_t first = align_down((uintptr_t)ptr, units[i]);
+        const uintptr_t end = align_up((uintptr_t)ptr + size, units[i]);
+        failed = munmap((void *)first, end - first);
+        if (failed != 0 && errno != EINVAL) {
+            break;
+        }
+    }
+    return failed;
+}
+
+static umf_result_t devdax_get_ipc_handle_size(void *provider, size_t *size) {
+    (void)provider;
+    if (size == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    *size = sizeof(path_ipc_t);
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t devdax_get_ipc_handle(void *provider, const void *ptr, size_t size,
+                                          void *data) {
+    devdax_provider_t *devdax = provider;
+    coarse_block_info_t info;
+    (void)size; // a whole block is described
+    if (ptr == NULL || data == NULL || devdax->left ||
+        coarse_lookup(devdax->common.coarse, ptr, &info) != UMF_RESULT_SUCCESS) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    const struct stat status = {.st_mode = S_IFCHR, .st_rdev = devdax->device};
+    path_ipc_fill(data, PATH_IPC_DEVICE, devdax->path, (uintptr_t)ptr - (uintptr_t)devdax->base,
+                  info.size, devdax->protection);
+    ((path_ipc_t *)data)->identity = path_ipc_identity(&status);
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t devdax_put_ipc_handle(void *provider, void *data) {
+    const devdax_provider_t *devdax = provider;
+    return data != NULL && path_ipc_valid(data, sizeof(path_ipc_t), PATH_IPC_DEVICE) &&
+                   strcmp(((path_ipc_t *)data)->path, devdax->path) == 0
+               ? UMF_RESULT_SUCCESS
+               : UMF_RESULT_ERROR_INVALID_ARGUMENT;
+}
+
+/* provider_extension_t.ipc_inspect */
+static umf_result_t devdax_ipc_inspect(const void *data, size_t bytes, size_t *mapped) {
+    if (!path_ipc_valid(data, bytes, PATH_IPC_DEVICE) ||
+        strncmp(data, devdax_prefix, sizeof(devdax_prefix) - 1) != 0) {
+        log_error("the IPC data are not those of a DEVDAX provider's block");
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    *mapped = ((const path_ipc_t *)data)->size;
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t devdax_open_ipc_handle(void *provider, void *data, void **ptr) {
+    const devdax_provider_t *devdax = provider;
+    const path_ipc_t *block = data;
+    struct stat status;
+    size_t mapped;
+    if (data == NULL || ptr == NULL ||
+        devdax_ipc_inspect(data, sizeof(*block), &mapped) != UMF_RESULT_SUCCESS ||
+        !provider_rights_suffice(block->protection, devdax->protection)) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    int fd = path_ipc_open(block, PROT_WRITE);
+    if (fd < 0) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    void *base = NULL;
+    errno = EINVAL;
+    if (fstat(fd, &status) == 0) {
+        base = devdax_map_part(fd, devdax_unit(devdax_sysfs, status.st_rdev), block->offset,
+                               block->size, devdax->protection, true);
+    }
+    int saved_errno = errno;
+    close(fd);
+    if (base == NULL) {
+        devdax_note(UMF_DEVDAX_RESULT_ERROR_ALLOC_FAILED, saved_errno);
+        return saved_errno == EOPNOTSUPP ? UMF_RESULT_ERROR_UNKNOWN
+                                         : UMF_RESULT_ERROR_MEMORY_PROVIDER_SPECIFIC;
+    }
+    *ptr = base;
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t devdax_close_ipc_handle(void *provider, void *ptr, size_t size) {
+    (void)provider;
+    if (ptr == NULL) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    if (devdax_unmap_part(ptr, size) != 0) {
+        devdax_note(UMF_DEVDAX_RESULT_ERROR_FREE_FAILED, errno);
+        return UMF_RESULT_ERROR_MEMORY_PROVIDER_SPECIFIC;
+    }
+    return UMF_RESULT_SUCCESS;
+}
+
 /* ---- Forked children: see provider_extension_t ---- */
 
 static bool devdax_shared_on_fork(void *provider) {
@@ -354,12 +486,14 @@ static bool devdax_shared_on_fork(void *provider) {
 static umf_result_t devdax_fork_child_unshare(void *provider, void *ptr, size_t size) {
     (void)ptr, (void)size; // all of it
     devdax_provider_t *devdax = provider;
+    devdax->left = true;
     return coarse_unshare_private(devdax->common.coarse, devdax->protection);
 }
 
 static const provider_extension_t devdax_extension = {
     .fork_child_unshare = devdax_fork_child_unshare,
     .shared_on_fork = devdax_shared_on_fork,
+    .ipc_inspect = devdax_ipc_inspect,
 };
 
 static const umf_memory_provider_ops_t devdax_ops = {
@@ -375,6 +509,11 @@ static const umf_memory_provider_ops_t devdax_ops = {
     .ext_purge_force = devdax_purge_force,
     .ext_allocation_merge = coarse_provider_merge,
     .ext_allocation_split = coarse_provider_split,
+    .ext_get_ipc_handle_size = devdax_get_ipc_handle_size,
+    .ext_get_ipc_handle = devdax_get_ipc_handle,
+    .ext_put_ipc_handle = devdax_put_ipc_handle,
+    .ext_open_ipc_handle = devdax_open_ipc_handle,
+    .ext_close_ipc_handle = devdax_close_ipc_handle,
     .ext_ctl = devdax_ctl,
     .get_cache_line_size = coarse_provider_cache_line_size,
 };

@@ -38,6 +38,7 @@
 #include "providers/coarse_provider.h"
 #include "providers/coarse_unshare.h"
 #include "providers/file_mmap.h"
+#include "providers/path_ipc.h"
 
 enum {
     FILE_FIRST_BYTES = 2 << 20, /* size of the file of a new provider; also the page of FS-DAX */
@@ -488,6 +489,97 @@ static umf_result_t file_ctl(void *provider, umf_ctl_query_source_t source, cons
     return ctl_serve(&file_provider_ctl_table, provider, source, name, arg, size, type, args);
 }
 
+/* ---- IPC: of shared mappings only ---- */
+
+static umf_result_t file_get_ipc_handle_size(void *provider, size_t *size) {
+    const file_provider_t *file = provider;
+    if (size == NULL || !file->shared) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    *size = sizeof(path_ipc_t);
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t file_get_ipc_handle(void *provider, const void *ptr, size_t size, void *data) {
+    file_provider_t *file = provider;
+    file_location_t where;
+    struct stat status;
+    (void)size; // a whole block is described
+    if (ptr == NULL || data == NULL || !file->shared ||
+        file_locate(provider, ptr, &where) != UMF_RESULT_SUCCESS) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    if (fstat(file->fd, &status) != 0) {
+        log_error_errno("the descriptor of file %s is lost", file->path);
+        return UMF_RESULT_ERROR_UNKNOWN;
+    }
+    path_ipc_fill(data, PATH_IPC_FILE, where.path, (uint64_t)where.offset, where.size,
+                  file->protection);
+    ((path_ipc_t *)data)->identity = path_ipc_identity(&status);
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t file_put_ipc_handle(void *provider, void *data) {
+    const file_provider_t *file = provider;
+    return data != NULL && file->shared &&
+                   path_ipc_valid(data, sizeof(path_ipc_t), PATH_IPC_FILE) &&
+                   strcmp(((path_ipc_t *)data)->path, file->path) == 0
+               ? UMF_RESULT_SUCCESS
+               : UMF_RESULT_ERROR_INVALID_ARGUMENT;
+}
+
+/* provider_extension_t.ipc_inspect */
+static umf_result_t file_ipc_inspect(const void *data, size_t bytes, size_t *mapped) {
+    if (!path_ipc_valid(data, bytes, PATH_IPC_FILE)) {
+        log_error("the IPC data are not those of a FILE provider's block");
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    *mapped = ((const path_ipc_t *)data)->size;
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t file_open_ipc_handle(void *provider, void *data, void **ptr) {
+    const file_provider_t *file = provider;
+    const path_ipc_t *block = data;
+    size_t mapped;
+    if (data == NULL || ptr == NULL || !file->shared ||
+        file_ipc_inspect(data, sizeof(*block), &mapped) != UMF_RESULT_SUCCESS ||
+        !provider_rights_suffice(block->protection, file->protection)) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    int fd = path_ipc_open(block, file->protection);
+    if (fd < 0) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    file_mmap_request_t request = {.fd = fd,
+                                   .offset = (off_t)block->offset,
+                                   .size = align_up(mapped, base_page_size()),
+                                   .alignment = base_page_size(),
+                                   .protection = file->protection,
+                                   .shared = true};
+    void *base = file_mmap(&request, NULL);
+    int saved_errno = errno;
+    close(fd);
+    if (base == NULL) {
+        file_note(UMF_FILE_RESULT_ERROR_ALLOC_FAILED, saved_errno);
+        return UMF_RESULT_ERROR_MEMORY_PROVIDER_SPECIFIC;
+    }
+    *ptr = base;
+    return UMF_RESULT_SUCCESS;
+}
+
+static umf_result_t file_close_ipc_handle(void *provider, void *ptr, size_t size) {
+    const file_provider_t *file = provider;
+    if (ptr == NULL || !file->shared) {
+        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
+    }
+    if (munmap(ptr, size) != 0) {
+        file_note(UMF_FILE_RESULT_ERROR_FREE_FAILED, errno);
+        return UMF_RESULT_ERROR_MEMORY_PROVIDER_SPECIFIC;
+    }
+    return UMF_RESULT_SUCCESS;
+}
+
 /* ---- Forked children: see provider_extension_t ---- */
 
 static bool file_shared_on_fork(void *provider) {
@@ -528,6 +620,7 @@ static umf_result_t file_fork_child_unshare(void *provider, void *ptr, size_t si
 static const provider_extension_t file_extension = {
     .fork_child_unshare = file_fork_child_unshare,
     .shared_on_fork = file_shared_on_fork,
+    .ipc_inspect = file_ipc_inspect,
 };
 
 static const umf_memory_provider_ops_t file_ops = {
@@ -543,6 +636,11 @@ static const umf_memory_provider_ops_t file_ops = {
     .ext_purge_force = file_purge_force,
     .ext_allocation_merge = coarse_provider_merge,
     .ext_allocation_split = coarse_provider_split,
+    .ext_get_ipc_handle_size = file_get_ipc_handle_size,
+    .ext_get_ipc_handle = file_get_ipc_handle,
+    .ext_put_ipc_handle = file_put_ipc_handle,
+    .ext_open_ipc_handle = file_open_ipc_handle,
+    .ext_close_ipc_handle = file_close_ipc_handle,
     .ext_ctl = file_ctl,
     .get_cache_line_size = coarse_provider_cache_line_size,
 };
