@@ -519,10 +519,12 @@ void map_remove(map_region_t *region) {
     lock_release(&map->lock);
 }
 
-map_region_t *map_find_exact(const void *base, umf_memory_pool_handle_t pool) {
+map_region_t *map_find_exact(const void *base, umf_memory_pool_handle_t pool,
+                             umf_memory_provider_handle_t provider) {
     map_region_t *region = map_find_region(base);
     while (region != NULL && region->base == (uintptr_t)base) {
-        if ((pool == NULL || region->pool == pool) && load_relaxed(&region->id) != 0) {
+        if (region->pool == pool && region->provider == provider &&
+            load_relaxed(&region->id) != 0) {
             return region;
         }
         region = region->parent;

@@ -122,9 +122,10 @@ umf_result_t map_add(const map_region_info_t *info, map_region_t **out);
  * afterwards. */
 void map_remove(map_region_t *region);
 
-/* The region that begins exactly at base and is innermost there and belongs to `pool` (any if
- * NULL); else NULL. */
-map_region_t *map_find_exact(const void *base, umf_memory_pool_handle_t pool);
+/* The region that begins exactly at base and belongs to this pool (NULL: hidden ones) and provider,
+ * whatever lies nested in it; else NULL. */
+map_region_t *map_find_exact(const void *base, umf_memory_pool_handle_t pool,
+                             umf_memory_provider_handle_t provider);
 
 /* Cuts a childless region into [base, base+first) and the rest; both keep all other attributes; the
  * second gets a new id. */

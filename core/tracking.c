@@ -80,8 +80,7 @@ static umf_result_t tracking_alloc(void *priv, size_t size, size_t alignment, vo
 }
 
 static map_region_t *tracking_find(const tracking_provider_t *tracking, const void *ptr) {
-    map_region_t *region = map_find_exact(ptr, tracking->pool);
-    return region != NULL && region->provider == tracking->upstream ? region : NULL;
+    return map_find_exact(ptr, tracking->pool, tracking->upstream);
 }
 
 static umf_result_t tracking_free(void *priv, void *ptr, size_t size) {

@@ -77,8 +77,8 @@ static umf_result_t proxy_free(void *priv, void *ptr) {
     proxy_pool_t *proxy = priv;
     size_t size = 0;
     if (ptr != NULL) {
-        const map_region_t *region = map_find_exact(ptr, proxy->pool);
-        if (region == NULL || region->provider != proxy->upstream) {
+        const map_region_t *region = map_find_exact(ptr, proxy->pool, proxy->upstream);
+        if (region == NULL) {
             return UMF_RESULT_ERROR_INVALID_ARGUMENT;
         }
         size = load_relaxed(&region->size);

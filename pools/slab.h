@@ -22,6 +22,8 @@ UMF_INLINE void slab_taken_add(slab_pool_t *pool, size_t bytes) {
 }
 /* Publishes the descriptor in the map: from here on frees find it. */
 void slab_chunk_publish(slab_t *slab);
+/* Free slices of the pool's chunks; *all: how many they have. */
+uint32_t slab_chunk_left(slab_pool_t *pool, uint32_t *all);
 /* Gives the run back; the descriptor must not be used afterwards. */
 void slab_chunk_give(slab_t *slab);
 /* Changes the number of slices of a published run in place; growing needs free slices behind it. */
@@ -77,6 +79,10 @@ slab_t *slab_theap_supply(slab_theap_t *theap, unsigned cls, bool *extended);
 void *slab_theap_hand_out(slab_theap_t *theap, slab_t *slab, uint32_t count);
 /* Puts the ready blocks of all classes back into their slabs. */
 void slab_theap_unready_all(slab_theap_t *theap);
+/* slab_scarce.c: a block of a larger class when memory is scarce. Before a class gets a new slab,
+ * and after there was no memory for one. NULL: none. */
+void *slab_scarce_before(slab_theap_t *theap, unsigned cls);
+void *slab_scarce_after(slab_theap_t *theap, unsigned cls);
 /* A block through the pool's shared heap, for threads that have none. */
 void *slab_theap_shared_alloc(slab_pool_t *pool, unsigned cls);
 /* The owner's free count-down of slab reached zero. */

@@ -25,6 +25,7 @@
 
 enum {
     PURGE_RUNS = 32,       /* runs collected before the lock is released to purge them */
+    PROBE_SLICES = 6,      /* free ones of the first chunk when the second is asked for */
     CHUNKS_KEPT_EMPTY = 1, /* of the pool's chunks stay even when empty */
 };
 
@@ -156,7 +157,9 @@ void *slab_provider_alloc(slab_pool_t *pool, size_t bytes, size_t alignment, map
         return NULL;
     }
     bool tracked = tracking_provider_is(pool->provider);
-    *region = tracked ? map_find_exact(ptr, tracking_provider_pool(pool->provider)) : NULL;
+    *region = tracked ? map_find_exact(ptr, tracking_provider_pool(pool->provider),
+                                       tracking_provider_upstream(pool->provider))
+                      : NULL;
     *own_region = *region == NULL;
     if (*own_region) { // tracking is off (or the provider is raw): free() needs the map all the
                        // same
@@ -318,6 +321,20 @@ static bool run_find(slab_pool_t *pool, uint32_t slices, uint32_t align_slices, 
     return false;
 }
 
+/* One more chunk; no lock held. False: the provider has none. */
+static bool chunk_grow(slab_pool_t *pool, uint32_t slices, uint32_t align_slices, size_t wanted) {
+    slab_chunk_t *chunk = chunk_new(pool, slices, align_slices, wanted);
+    // relaxed: a hint
+    store_relaxed(&pool->scarce, chunk == NULL || wanted == 0 || chunk->provider_bytes < wanted);
+    if (chunk == NULL) {
+        return false;
+    }
+    lock_acquire(&pool->lock);
+    chunk_add(pool, chunk);
+    lock_release(&pool->lock);
+    return true;
+}
+
 slab_t *slab_chunk_take(slab_pool_t *pool, uint32_t slices, uint32_t align_slices) {
     lock_acquire(&pool->lock);
     bool due = pool->purge_pending && (int32_t)(slab_now_ms() - pool->purge_at) >= 0;
@@ -334,26 +351,42 @@ slab_t *slab_chunk_take(slab_pool_t *pool, uint32_t slices, uint32_t align_slice
     if (!found) {
         size_t wanted = pool->next_chunk_bytes;
         lock_release(&pool->lock);
-        slab_chunk_t *chunk = chunk_new(pool, slices, align_slices, wanted);
-        if (chunk == NULL) { // cached blocks may be what stands in the way
-            slab_large_drop_cache(pool, true);
-            chunk = chunk_new(pool, slices, align_slices, 0);
+        if (!chunk_grow(pool, slices, align_slices, wanted)) {
+            slab_large_drop_cache(pool, true); // cached blocks may be what stands in the way
+            chunk_grow(pool, slices, align_slices, 0);
         }
         lock_acquire(&pool->lock);
-        if (chunk != NULL) {
-            chunk_add(pool, chunk);
-        }
         found = run_find(pool, slices, align_slices, slab); // also what others freed meanwhile
     }
     if (!found) {
         desc_push(pool, slab);
         slab = NULL;
     }
+    // The first chunk runs out: is there a second one? If not, the rest is used with care.
+    bool probe = !pool->probed && pool->chunks != NULL && pool->chunks->slices > 2 * PROBE_SLICES &&
+                 pool->chunks->free_slices <= PROBE_SLICES;
+    pool->probed |= probe;
+    size_t wanted = pool->next_chunk_bytes;
     lock_release(&pool->lock);
+    if (unlikely(probe)) {
+        chunk_grow(pool, 1, 1, wanted);
+    }
     if (unlikely(due)) {
         slab_chunk_purge(pool, false, 0);
     }
     return slab;
+}
+
+uint32_t slab_chunk_left(slab_pool_t *pool, uint32_t *all) {
+    uint32_t left = 0;
+    *all = 0;
+    lock_acquire(&pool->lock);
+    for (const slab_chunk_t *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
+        left += chunk->free_slices;
+        *all += chunk->slices;
+    }
+    lock_release(&pool->lock);
+    return left;
 }
 
 void slab_chunk_publish(slab_t *slab) {

@@ -561,10 +561,16 @@ void *slab_theap_refill(slab_theap_t *theap, unsigned cls, size_t size, bool *ze
         theap_tick(theap);
     }
     theap->ticks -= weight;
+    if (unlikely(load_relaxed(&theap->pool->scarce))) {
+        void *larger = slab_scarce_before(theap, cls);
+        if (larger != NULL) {
+            return larger; // *zero stays as it is: false
+        }
+    }
     bool extended;
     slab_t *slab = theap_supply(theap, cls, &extended);
     if (unlikely(slab == NULL)) {
-        return NULL;
+        return slab_scarce_after(theap, cls);
     }
     slab_block_t *block = slab->free;
     slab->free = NULL;

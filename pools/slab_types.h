@@ -206,7 +206,9 @@ typedef struct slab_pool {
     umf_lock_t lock; /* rank LOCK_RANK_POOL; not held while the provider works */
     slab_chunk_t *chunks;
     size_t next_chunk_bytes;
-    slab_t *free_slabs; /* descriptors */
+    bool probed;          /* the second chunk was asked for early, see slab_chunk_take */
+    _Atomic(bool) scarce; /* the provider had no chunk of the wanted size; read without the lock */
+    slab_t *free_slabs;   /* descriptors */
     slab_theap_t *theaps;
     slab_theap_t *parked, *parked_last; /* first to be taken over, last */
     uint32_t swept_at;                  /* ms; when the parked heaps were looked through */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Address map against an oracle. The oracle of the small tests is one entry per byte of a window of six slices that
- * lies across the border of two leaves; that of the large tests is the list of regions itself. The map never touches
- * the memory that it describes, so addresses are made up.
+ * Address map against an oracle. The oracle of the small tests is one entry per byte of a window of
+ * six slices that lies across the border of two leaves; that of the large tests is the list of
+ * regions itself. The map never touches the memory that it describes, so addresses are made up.
  */
 #include <criterion/criterion.h>
 
@@ -58,9 +58,12 @@ static map_region_t *add_ok(uintptr_t base, size_t size, uintptr_t pool) {
     return region;
 }
 
-static map_region_t *at(uintptr_t addr) { return map_find_region((const void *)addr); }
+static map_region_t *at(uintptr_t addr) {
+    return map_find_region((const void *)addr);
+}
 
-/* ---- single facts ---------------------------------------------------------------------------------------------- */
+/* ---- single facts
+ * ---------------------------------------------------------------------------------------------- */
 
 Test(map, an_empty_map_knows_nobody) {
     cr_assert_null(map_find(NULL));
@@ -68,12 +71,14 @@ Test(map, an_empty_map_knows_nobody) {
     cr_assert_null(map_find((void *)(TOP - 1)));
     cr_assert_null(map_find((void *)TOP));
     cr_assert_null(map_find((void *)UINTPTR_MAX));
-    cr_assert_null(map_find_exact((void *)UINTPTR_MAX, NULL));
+    cr_assert_null(map_find_exact((void *)UINTPTR_MAX, NULL, NULL));
 }
 
 Test(map, a_region_covers_its_bytes_and_no_others) {
-    static const size_t sizes[] = {1, 2, 15, 4096, 65535, 65536, 65537, 131071, 131072, 3 * 65536 + 5};
-    static const uintptr_t bases[] = {65536, 65537, 131071, 5 * GIB - 1, 5 * GIB - 65536, 5 * GIB, TOP - 400000};
+    static const size_t sizes[] = {1,     2,     15,     4096,   65535,
+                                   65536, 65537, 131071, 131072, 3 * 65536 + 5};
+    static const uintptr_t bases[] = {65536,           65537,   131071,      5 * GIB - 1,
+                                      5 * GIB - 65536, 5 * GIB, TOP - 400000};
     for (size_t b = 0; b < ARRAY_LENGTH(bases); b++) {
         for (size_t s = 0; s < ARRAY_LENGTH(sizes); s++) {
             uintptr_t base = bases[b], end = base + sizes[s];
@@ -83,9 +88,10 @@ Test(map, a_region_covers_its_bytes_and_no_others) {
             cr_assert_eq(at(base + sizes[s] / 2), region);
             cr_assert_null(at(base - 1));
             cr_assert_null(at(end));
-            cr_assert_eq(map_find_exact((void *)base, fake_pool(1)), region);
-            cr_assert_null(map_find_exact((void *)base, fake_pool(2)));
-            cr_assert(sizes[s] == 1 || map_find_exact((void *)(base + 1), NULL) == NULL);
+            cr_assert_eq(map_find_exact((void *)base, fake_pool(1), NULL), region);
+            cr_assert_null(map_find_exact((void *)base, fake_pool(2), NULL));
+            cr_assert(sizes[s] == 1 ||
+                      map_find_exact((void *)(base + 1), fake_pool(1), NULL) == NULL);
             map_remove(region);
             cr_assert_null(at(base));
             cr_assert_null(at(end - 1));
@@ -126,7 +132,7 @@ Test(map, eight_levels_nest_and_the_ninth_is_refused) {
     cr_assert_eq(add(GIB, 10, 99, NULL), UMF_RESULT_ERROR_OUT_OF_RESOURCES);
     cr_assert_eq(at(GIB), level[MAP_MAX_LEVEL]);
     for (int i = 0; i <= MAP_MAX_LEVEL; i++) {
-        cr_assert_eq(map_find_exact((void *)GIB, fake_pool((uintptr_t)i + 1)), level[i]);
+        cr_assert_eq(map_find_exact((void *)GIB, fake_pool((uintptr_t)i + 1), NULL), level[i]);
         cr_assert_eq(at(GIB + (size_t)(MAP_MAX_LEVEL + 1 - i) * 1000 - 1), level[i]);
     }
     for (int i = MAP_MAX_LEVEL; i >= 0; i--) {
@@ -230,7 +236,8 @@ Test(map, resize_in_place) {
     map_remove(outer);
 }
 
-/* ---- descriptors of slabs ---------------------------------------------------------------------------------------- */
+/* ---- descriptors of slabs
+ * ---------------------------------------------------------------------------------------- */
 
 static map_desc_t slab_desc[4];
 
@@ -248,7 +255,8 @@ Test(map, slab_descriptors_come_back_when_a_nested_region_goes) {
     }
     static const struct {
         size_t offset, size;
-    } nested[] = {{0, 4 * 65536}, {65536, 65536}, {100, 50}, {65500, 65600}, {1, 4 * 65536 - 2}, {131072, 65537}};
+    } nested[] = {{0, 4 * 65536}, {65536, 65536},     {100, 50},
+                  {65500, 65600}, {1, 4 * 65536 - 2}, {131072, 65537}};
     for (size_t n = 0; n < ARRAY_LENGTH(nested); n++) {
         map_region_t *inner = add_ok(GIB + nested[n].offset, nested[n].size, 2);
         for (uintptr_t i = 0; i < 4 * 65536; i += 25) {
@@ -270,7 +278,8 @@ Test(map, slab_descriptors_come_back_when_a_nested_region_goes) {
     cr_assert_null(map_find((void *)(GIB + 65536)));
 }
 
-/* ---- random operations against one entry per byte ------------------------------------------------------------------ */
+/* ---- random operations against one entry per byte
+ * ------------------------------------------------------------------ */
 
 enum { WINDOW_SLICES = 6, WINDOW = WINDOW_SLICES * 65536, MODEL_MAX = 200 };
 #define WINDOW_BASE (9 * GIB - 3 * 65536)
@@ -293,13 +302,15 @@ typedef struct model {
 
 static void model_check_at(const model_t *model, int64_t offset) {
     if (offset < 0 || offset >= WINDOW) {
-        cr_assert_null(at((uintptr_t)((int64_t)WINDOW_BASE + offset)), "outside, %ld", (long)offset);
+        cr_assert_null(at((uintptr_t)((int64_t)WINDOW_BASE + offset)), "outside, %ld",
+                       (long)offset);
         return;
     }
     int owner = model->owner[offset];
     map_region_t *found = at(WINDOW_BASE + (uintptr_t)offset);
-    cr_assert_eq(found, owner < 0 ? NULL : model->r[owner].region, "offset %ld, expected region %d at %p, found %p",
-                 (long)offset, owner, owner < 0 ? NULL : (void *)model->r[owner].region, (void *)found);
+    cr_assert_eq(found, owner < 0 ? NULL : model->r[owner].region,
+                 "offset %ld, expected region %d at %p, found %p", (long)offset, owner,
+                 owner < 0 ? NULL : (void *)model->r[owner].region, (void *)found);
 }
 
 static void model_check_borders(const model_t *model) {
@@ -379,7 +390,8 @@ static uint32_t random_offset(model_t *model) {
 static void model_add(model_t *model) {
     static const uint32_t limits[] = {40, 5000, 70000, 200000, WINDOW};
     uint32_t base = random_offset(model);
-    uint32_t size = (uint32_t)rng_range(&model->rng, 1, limits[rng_next(&model->rng) % ARRAY_LENGTH(limits)]);
+    uint32_t size =
+        (uint32_t)rng_range(&model->rng, 1, limits[rng_next(&model->rng) % ARRAY_LENGTH(limits)]);
     size = rng_next(&model->rng) % 3 == 0 ? (size + 65535) & ~65535u : size;
     size = size > WINDOW - base ? WINDOW - base : size;
     int slot = model_free_slot(model);
@@ -401,7 +413,8 @@ static void model_add(model_t *model) {
     map_region_t *region = NULL;
     cr_assert_eq(add(WINDOW_BASE + base, size, 1 + rng_next(&model->rng) % 3, &region), wanted);
     if (wanted == OK) {
-        model->r[slot] = (model_region_t){.region = region, .base = base, .size = size, .parent = parent};
+        model->r[slot] =
+            (model_region_t){.region = region, .base = base, .size = size, .parent = parent};
         model->r[slot].level = parent >= 0 ? model->r[parent].level + 1 : 0;
         if (parent >= 0) {
             model->r[parent].children++;
@@ -465,8 +478,8 @@ static void model_merge(model_t *model, int i) {
         if (k == i || high->region == NULL || high->dead || low->base + low->size != high->base) {
             continue;
         }
-        bool allowed = low->parent == high->parent && low->region->pool == high->region->pool && low->children == 0 &&
-                       high->children == 0;
+        bool allowed = low->parent == high->parent && low->region->pool == high->region->pool &&
+                       low->children == 0 && high->children == 0;
         cr_assert_eq(map_merge(low->region, high->region), allowed ? OK : INVAL);
         if (allowed) {
             model_paint(model, high->base, high->base + high->size, i, k);
@@ -541,11 +554,19 @@ static void model_run(uint64_t seed, int steps) {
     }
 }
 
-Test(map, random_operations_seed_1) { model_run(1, SLOW_BUILD ? 3000 : 12000); }
-Test(map, random_operations_seed_2) { model_run(2, SLOW_BUILD ? 3000 : 12000); }
-Test(map, random_operations_seed_3) { model_run(3, SLOW_BUILD ? 3000 : 12000); }
+Test(map, random_operations_seed_1) {
+    model_run(1, SLOW_BUILD ? 3000 : 12000);
+}
+Test(map, random_operations_seed_2) {
+    model_run(2, SLOW_BUILD ? 3000 : 12000);
+}
+Test(map, random_operations_seed_3) {
+    model_run(3, SLOW_BUILD ? 3000 : 12000);
+}
 
-/* ---- large ranges --------------------------------------------------------------------------------------------------- */
+/* ---- large ranges
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 enum { LARGE_MAX = 40 };
 
@@ -576,7 +597,8 @@ Test(map, large_ranges_all_over_the_address_space) {
         if (list[k].region != NULL) {
             bool nested_inside = false;
             for (int i = 0; i < LARGE_MAX; i++) {
-                nested_inside |= i != k && list[i].region != NULL && list[i].level > list[k].level &&
+                nested_inside |= i != k && list[i].region != NULL &&
+                                 list[i].level > list[k].level &&
                                  list[i].base - list[k].base < list[k].size;
             }
             if (!nested_inside) {
@@ -585,18 +607,23 @@ Test(map, large_ranges_all_over_the_address_space) {
             }
             continue;
         }
-        size_t size = (size_t)rng_range(&rng, 1, step % 10 == 0 ? 3 * GIB : step % 3 == 0 ? 100 << 20 : 1 << 20);
+        size_t size = (size_t)rng_range(&rng, 1,
+                                        step % 10 == 0  ? 3 * GIB
+                                        : step % 3 == 0 ? 100 << 20
+                                                        : 1 << 20);
         uintptr_t base = (uintptr_t)rng_range(&rng, 1, TOP - size);
         int around = (int)(rng_next(&rng) % LARGE_MAX);
         int level = 0;
-        if (list[around].region != NULL && list[around].level < MAP_MAX_LEVEL) { // inside another one
+        if (list[around].region != NULL &&
+            list[around].level < MAP_MAX_LEVEL) { // inside another one
             size = (size_t)rng_range(&rng, 1, list[around].size);
             base = list[around].base + (uintptr_t)rng_range(&rng, 0, list[around].size - size);
             level = list[around].level + 1;
         }
         bool overlaps = false;
         for (int i = 0; i < LARGE_MAX; i++) {
-            bool encloses = list[i].base <= base && base + size <= list[i].base + list[i].size && list[i].level < level;
+            bool encloses = list[i].base <= base && base + size <= list[i].base + list[i].size &&
+                            list[i].level < level;
             overlaps |= list[i].region != NULL && !encloses && list[i].base < base + size &&
                         base < list[i].base + list[i].size;
         }
@@ -615,14 +642,17 @@ Test(map, large_ranges_all_over_the_address_space) {
     }
 }
 
-/* ---- readers while a writer changes neighbours ----------------------------------------------------------------------- */
+/* ---- readers while a writer changes neighbours
+ * ----------------------------------------------------------------------- */
 
 enum { STABLE = 64, STABLE_BYTES = 100, READERS = 2, CHURN_STEPS = SLOW_BUILD ? 8000 : 60000 };
 static map_region_t *stable[STABLE];
 static _Atomic(bool) churn_over;
 static _Atomic(size_t) wrong_answers;
 
-static uintptr_t stable_base(int i) { return 20 * GIB + (uintptr_t)i * 9000 + 7; }
+static uintptr_t stable_base(int i) {
+    return 20 * GIB + (uintptr_t)i * 9000 + 7;
+}
 
 static void *churn_reader(void *arg) {
     uint64_t rng = (uintptr_t)arg;
@@ -701,7 +731,8 @@ Test(map, cells_that_wander_between_slices) {
     for (int step = 0; step < CHURN_STEPS; step++) {
         uintptr_t slice = 40 * GIB + (rng_next(&rng) % 8) * 65536;
         map_region_t *one = add_ok(slice + 400, 200, 1);
-        map_region_t *kept_neighbour = add_ok(41 * GIB + (rng_next(&rng) % STABLE) * 65536 + 501, 9000, 2);
+        map_region_t *kept_neighbour =
+            add_ok(41 * GIB + (rng_next(&rng) % STABLE) * 65536 + 501, 9000, 2);
         map_remove(one);
         map_remove(kept_neighbour);
     }
@@ -712,7 +743,9 @@ Test(map, cells_that_wander_between_slices) {
     cr_assert_eq(load_relaxed(&wrong_answers), 0);
 }
 
-/* ---- a full cell ------------------------------------------------------------------------------------------------------ */
+/* ---- a full cell
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 Test(map, one_slice_of_very_many_pieces) {
     enum { PIECES = 65536 / 8 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * Slab pool in one thread: what every pool of the library owes its users, over several kinds of providers; bad pointers;
- * memory that goes back; providers that fail, are small, or cannot align.
+ * Slab pool in one thread: what every pool of the library owes its users, over several kinds of
+ * providers; bad pointers; memory that goes back; providers that fail, are small, or cannot align.
  */
 #include <criterion/criterion.h>
 
@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include <umf/pools/pool_proxy.h>
+#include <umf/providers/provider_fixed_memory.h>
 
 #include "core/base_alloc.h"
 #include "test/unit/providers_for_test.h"
 #include "test/unit/slab_for_test.h"
 
-/* ---- kinds of providers ------------------------------------------------------------------------------------------- */
+/* ---- kinds of providers
+ * ------------------------------------------------------------------------------------------- */
 
 enum { KIND_OS, KIND_MMAP, KIND_NO_PURGE, KIND_MALLOC, KIND_ARENA, KINDS };
 
@@ -39,7 +41,9 @@ static umf_memory_provider_handle_t provider_of_kind(int kind) {
 }
 
 static size_t live_bytes_of_kind(int kind) {
-    return kind == KIND_OS ? 0 : load_relaxed(&mmap_state[kind].live_bytes) + load_relaxed(&test_state[kind].live_bytes);
+    return kind == KIND_OS ? 0
+                           : load_relaxed(&mmap_state[kind].live_bytes) +
+                                 load_relaxed(&test_state[kind].live_bytes);
 }
 
 /* Runs a check on a pool over every kind; nothing may be left at the provider afterwards. */
@@ -48,7 +52,8 @@ static void on_all_kinds(void (*check)(umf_memory_pool_handle_t pool)) {
         umf_memory_pool_handle_t pool = slab_on(provider_of_kind(kind));
         check(pool);
         cr_assert_eq(umfPoolDestroy(pool), OK);
-        cr_assert_eq(live_bytes_of_kind(kind), 0, "kind %d: %zu bytes left", kind, live_bytes_of_kind(kind));
+        cr_assert_eq(live_bytes_of_kind(kind), 0, "kind %d: %zu bytes left", kind,
+                     live_bytes_of_kind(kind));
     }
     cr_assert_eq(load_relaxed(&umf_core_state.map.regions), 0);
 }
@@ -66,7 +71,8 @@ static umf_memory_pool_handle_t by_ptr(const void *ptr) {
     return pool;
 }
 
-/* ---- what every pool owes ------------------------------------------------------------------------------------------ */
+/* ---- what every pool owes
+ * ------------------------------------------------------------------------------------------ */
 
 static void check_small_sizes(umf_memory_pool_handle_t pool) {
     void *kept[300];
@@ -90,7 +96,9 @@ static void check_small_sizes(umf_memory_pool_handle_t pool) {
     cr_assert_eq(umfPoolFree(pool, NULL), OK);
 }
 
-Test(slab, small_sizes) { on_all_kinds(check_small_sizes); }
+Test(slab, small_sizes) {
+    on_all_kinds(check_small_sizes);
+}
 
 static void check_all_class_borders(umf_memory_pool_handle_t pool) {
     for (size_t size = 1; size <= 140 * KIB; size = size < 4200 ? size + 1 : size + size / 64) {
@@ -100,17 +108,21 @@ static void check_all_class_borders(umf_memory_pool_handle_t pool) {
             cr_assert_not_null(ptr);
             size_t room = usable(pool, ptr);
             cr_assert(room >= bytes && room <= bytes + 64 * KIB);
-            cr_assert(bytes < 129 || bytes > 64 * KIB || room - bytes <= room / 8, "%zu bytes in %zu", bytes, room);
+            cr_assert(bytes < 129 || bytes > 64 * KIB || room - bytes <= room / 8,
+                      "%zu bytes in %zu", bytes, room);
             ((uint8_t *)ptr)[room - 1] = 1;
             cr_assert_eq(umfPoolFree(pool, ptr), OK);
         }
     }
 }
 
-Test(slab, sizes_around_all_classes) { on_all_kinds(check_all_class_borders); }
+Test(slab, sizes_around_all_classes) {
+    on_all_kinds(check_all_class_borders);
+}
 
 static void check_too_much(umf_memory_pool_handle_t pool) {
-    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 65535, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX};
+    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 65535,
+                                   (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX};
     void *small = umfPoolMalloc(pool, 100);
     void *large = umfPoolMalloc(pool, 20 * MIB);
     for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
@@ -159,7 +171,9 @@ static void check_disjoint(umf_memory_pool_handle_t pool) {
     }
 }
 
-Test(slab, a_hundred_blocks_below_a_mebibyte) { on_all_kinds(check_disjoint); }
+Test(slab, a_hundred_blocks_below_a_mebibyte) {
+    on_all_kinds(check_disjoint);
+}
 
 static void check_alignments(umf_memory_pool_handle_t pool) {
     static const size_t sizes[] = {0, 1, 15, 100, 1000, 4096, 5000, 65536, 70000, 3000000};
@@ -170,15 +184,17 @@ static void check_alignments(umf_memory_pool_handle_t pool) {
             for (int i = 0; i < 3; i++) {
                 ptr[i] = umfPoolAlignedMalloc(pool, size, alignment);
                 cr_assert_not_null(ptr[i], "%zu bytes aligned to %zu", size, alignment);
-                cr_assert_eq((uintptr_t)ptr[i] % alignment, 0, "%zu bytes aligned to %zu", size, alignment);
+                cr_assert_eq((uintptr_t)ptr[i] % alignment, 0, "%zu bytes aligned to %zu", size,
+                             alignment);
                 cr_assert_geq(usable(pool, ptr[i]), size);
                 memset(ptr[i], i, size);
             }
-            cr_assert(ptr[0] != ptr[1] && ptr[1] != ptr[2] && ptr[0] != ptr[2], "%zu bytes aligned to %zu", size,
-                      alignment);
+            cr_assert(ptr[0] != ptr[1] && ptr[1] != ptr[2] && ptr[0] != ptr[2],
+                      "%zu bytes aligned to %zu", size, alignment);
             for (int i = 0; i < 3; i++) {
                 cr_assert(size == 0 || ((uint8_t *)ptr[i])[size - 1] == i);
-                cr_assert_eq(umfPoolFree(pool, ptr[i]), OK, "%zu bytes aligned to %zu", size, alignment);
+                cr_assert_eq(umfPoolFree(pool, ptr[i]), OK, "%zu bytes aligned to %zu", size,
+                             alignment);
             }
         }
     }
@@ -190,7 +206,9 @@ static void check_alignments(umf_memory_pool_handle_t pool) {
     cr_assert_eq(umfPoolFree(pool, plain), OK);
 }
 
-Test(slab, alignments) { on_all_kinds(check_alignments); }
+Test(slab, alignments) {
+    on_all_kinds(check_alignments);
+}
 
 Test(slab, alignments_up_to_a_gibibyte) {
     umf_memory_pool_handle_t pool = slab_on(provider_of_kind(KIND_MMAP));
@@ -209,14 +227,16 @@ Test(slab, alignments_up_to_a_gibibyte) {
 }
 
 static void check_calloc(umf_memory_pool_handle_t pool) {
-    static const size_t sizes[] = {0, 1, 16, 17, 100, 129, 1000, 4096, 10000, 40000, 65536, 65537, 300000, 17 * MIB};
+    static const size_t sizes[] = {0,    1,     16,    17,    100,   129,    1000,
+                                   4096, 10000, 40000, 65536, 65537, 300000, 17 * MIB};
     for (int round = 0; round < 3; round++) { // dirty memory is reused
         for (size_t s = 0; s < ARRAY_LENGTH(sizes); s++) {
             uint8_t *ptr[4];
             for (int i = 0; i < 4; i++) {
                 ptr[i] = umfPoolCalloc(pool, sizes[s] / 4 + (sizes[s] % 4 != 0), 4);
                 cr_assert_not_null(ptr[i]);
-                bool zero = sizes[s] == 0 || (ptr[i][0] == 0 && memcmp(ptr[i], ptr[i] + 1, sizes[s] - 1) == 0);
+                bool zero = sizes[s] == 0 ||
+                            (ptr[i][0] == 0 && memcmp(ptr[i], ptr[i] + 1, sizes[s] - 1) == 0);
                 cr_assert(zero, "%zu bytes", sizes[s]);
                 memset(ptr[i], 0xee, sizes[s]);
             }
@@ -228,12 +248,14 @@ static void check_calloc(umf_memory_pool_handle_t pool) {
     }
 }
 
-Test(slab, calloc_is_zero) { on_all_kinds(check_calloc); }
+Test(slab, calloc_is_zero) {
+    on_all_kinds(check_calloc);
+}
 
 static void check_realloc(umf_memory_pool_handle_t pool) {
-    static const size_t sizes[] = {1,         16,        100,       128,       129,      1000,     5000,
-                                   40000,     65536,     65537,     200000,    MIB,      3 * MIB,  9 * MIB,
-                                   16 * MIB,  17 * MIB,  18 * MIB,  40 * MIB,  70 * MIB};
+    static const size_t sizes[] = {
+        1,      16,  100,     128,     129,      1000,     5000,     40000,    65536,   65537,
+        200000, MIB, 3 * MIB, 9 * MIB, 16 * MIB, 17 * MIB, 18 * MIB, 40 * MIB, 70 * MIB};
     for (size_t from = 0; from < ARRAY_LENGTH(sizes); from++) {
         for (size_t to = 0; to < ARRAY_LENGTH(sizes); to++) {
             if (sizes[from] + sizes[to] > 30 * MIB && (from + to) % 4 != 0) {
@@ -244,7 +266,8 @@ static void check_realloc(umf_memory_pool_handle_t pool) {
             pattern_fill(ptr, sizes[from], (uint8_t)from);
             ptr = umfPoolRealloc(pool, ptr, sizes[to]);
             cr_assert_not_null(ptr);
-            cr_assert(pattern_holds(ptr, sizes[from], sizes[to], (uint8_t)from), "%zu to %zu", sizes[from], sizes[to]);
+            cr_assert(pattern_holds(ptr, sizes[from], sizes[to], (uint8_t)from), "%zu to %zu",
+                      sizes[from], sizes[to]);
             size_t room = usable(pool, ptr);
             cr_assert_geq(room, sizes[to]);
             ptr[room - 1] = 1;
@@ -294,8 +317,8 @@ Test(slab, a_block_that_grows_and_shrinks_step_by_step) {
         cr_assert_eq(umfPoolFree(pool, wall), OK);
         cr_assert_eq(umfPoolTrimMemory(pool, 0), OK);
         slab_stats_t stats = stats_of(pool);
-        cr_assert(stats.chunks == 0 && stats.reserved_bytes == 0 && stats.huge_blocks == 0 && stats.huge_bytes == 0 &&
-                  stats.large_blocks == 0 && stats.large_bytes == 0);
+        cr_assert(stats.chunks == 0 && stats.reserved_bytes == 0 && stats.huge_blocks == 0 &&
+                  stats.huge_bytes == 0 && stats.large_blocks == 0 && stats.large_bytes == 0);
         cr_assert_eq(umfPoolDestroy(pool), OK);
     }
     cr_assert_eq(load_relaxed(&umf_core_state.map.regions), 0);
@@ -303,10 +326,16 @@ Test(slab, a_block_that_grows_and_shrinks_step_by_step) {
 
 static void check_script(umf_memory_pool_handle_t pool) {
     static uint64_t seed;
-    script_run(&(script_t){.pool = pool, .seed = ++seed, .steps = UNDER_TSAN ? 8000 : 30000, .slots = 400, .size_max = 3 * MIB});
+    script_run(&(script_t){.pool = pool,
+                           .seed = ++seed,
+                           .steps = UNDER_TSAN ? 8000 : 30000,
+                           .slots = 400,
+                           .size_max = 3 * MIB});
 }
 
-Test(slab, random_operations) { on_all_kinds(check_script); }
+Test(slab, random_operations) {
+    on_all_kinds(check_script);
+}
 
 Test(slab, random_operations_with_huge_blocks) {
     umf_memory_pool_handle_t pool = slab_on(os_provider_create());
@@ -345,13 +374,19 @@ Test(slab, sixteen_pools_know_their_pointers) {
     }
 }
 
-/* ---- bad pointers ---------------------------------------------------------------------------------------------------- */
+/* ---- bad pointers
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 Test(slab, pointers_of_nobody) {
     umf_memory_pool_handle_t pool = slab_on(os_provider_create());
     int local;
     size_t size = 5;
-    void *bad[] = {&local, &local + 1, (void *)8, (void *)(uintptr_t)0xffffffffffff0000, (void *)&mmap_provider_ops,
+    void *bad[] = {&local,
+                   &local + 1,
+                   (void *)8,
+                   (void *)(uintptr_t)0xffffffffffff0000,
+                   (void *)&mmap_provider_ops,
                    (void *)((uintptr_t)1 << 47)};
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
         cr_assert_eq(umfPoolFree(pool, bad[i]), INVAL);
@@ -375,7 +410,8 @@ Test(slab, pointers_into_blocks) {
         static const size_t inside[] = {1, 8, 15};
         for (size_t i = 0; i < ARRAY_LENGTH(inside); i++) {
             size_t size = 0;
-            cr_assert_eq(umfPoolFree(pool, ptr + inside[i]), INVAL, "%zu bytes, offset %zu", sizes[s], inside[i]);
+            cr_assert_eq(umfPoolFree(pool, ptr + inside[i]), INVAL, "%zu bytes, offset %zu",
+                         sizes[s], inside[i]);
             cr_assert_null(umfPoolRealloc(pool, ptr + inside[i], 10));
             cr_assert_eq(umfPoolMallocUsableSize(pool, ptr + inside[i], &size), INVAL);
         }
@@ -402,13 +438,16 @@ Test(slab, large_blocks_freed_twice) {
 Test(slab, blocks_that_were_never_handed_out) {
     umf_memory_pool_handle_t pool = slab_on(os_provider_create());
     char *ptr = umfPoolMalloc(pool, 64);
-    cr_assert_eq(umfPoolFree(pool, (char *)((uintptr_t)ptr & ~(uintptr_t)65535) + 65536 - 64), INVAL);
-    cr_assert_eq(umfPoolFree(pool, (char *)((uintptr_t)ptr & ~(uintptr_t)65535) + 65536), INVAL); // a free slice
+    cr_assert_eq(umfPoolFree(pool, (char *)((uintptr_t)ptr & ~(uintptr_t)65535) + 65536 - 64),
+                 INVAL);
+    cr_assert_eq(umfPoolFree(pool, (char *)((uintptr_t)ptr & ~(uintptr_t)65535) + 65536),
+                 INVAL); // a free slice
     cr_assert_eq(umfPoolFree(pool, ptr), OK);
     cr_assert_eq(umfPoolDestroy(pool), OK);
 }
 
-/* ---- memory that goes back -------------------------------------------------------------------------------------------- */
+/* ---- memory that goes back
+ * -------------------------------------------------------------------------------------------- */
 
 enum { MANY = 20000 };
 static void *many[MANY];
@@ -464,7 +503,8 @@ Test(slab, trim_keeps_what_it_is_told_to) {
 Test(slab, trim_leaves_live_blocks_alone) {
     umf_memory_pool_handle_t pool = slab_on(provider_of_kind(KIND_MMAP));
     alloc_many(pool);
-    void *kept = umfPoolMalloc(pool, 1000), *large = umfPoolMalloc(pool, 100000), *huge = umfPoolMalloc(pool, 17 * MIB);
+    void *kept = umfPoolMalloc(pool, 1000), *large = umfPoolMalloc(pool, 100000),
+         *huge = umfPoolMalloc(pool, 17 * MIB);
     pattern_fill(kept, 1000, 1);
     pattern_fill(large, 100000, 2);
     pattern_fill(huge, 17 * MIB, 3);
@@ -585,7 +625,9 @@ Test(slab, huge_blocks_are_reused) {
     cr_assert_eq(load_relaxed(&state.live_blocks), 0);
 }
 
-/* ---- parameters ---------------------------------------------------------------------------------------------------------- */
+/* ---- parameters
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 Test(slab, parameters) {
     umf_slab_pool_params_handle_t params = NULL;
@@ -618,7 +660,8 @@ Test(slab, parameters) {
 }
 
 Test(slab, names) {
-    static const char too_long[] = "0123456789012345678901234567890123456789012345678901234567890123456789";
+    static const char too_long[] =
+        "0123456789012345678901234567890123456789012345678901234567890123456789";
     const char *name = NULL;
     cr_assert_eq(umfSlabPoolOps()->get_name(NULL, &name), OK);
     cr_assert_str_eq(name, "slab");
@@ -643,7 +686,9 @@ Test(slab, without_tracking) {
     umf_memory_pool_handle_t pool = NULL, tracked = slab_on(os_provider_create());
     mmap_provider_t state = {0};
     umf_memory_provider_handle_t provider = mmap_provider_create(&state);
-    cr_assert_eq(umfPoolCreate(umfSlabPoolOps(), provider, NULL, UMF_POOL_CREATE_FLAG_DISABLE_TRACKING, &pool), OK);
+    cr_assert_eq(umfPoolCreate(umfSlabPoolOps(), provider, NULL,
+                               UMF_POOL_CREATE_FLAG_DISABLE_TRACKING, &pool),
+                 OK);
     static const size_t sizes[] = {1, 100, 5000, 70000, 17 * MIB};
     for (size_t s = 0; s < ARRAY_LENGTH(sizes); s++) {
         void *ptr = umfPoolMalloc(pool, sizes[s]);
@@ -697,7 +742,8 @@ Test(slab, refuses_a_provider_that_gives_nothing) {
     cr_assert_eq(umfMemoryProviderDestroy(provider), OK);
 }
 
-/* ---- pools on memory of the pool -------------------------------------------------------------------------------------------- */
+/* ---- pools on memory of the pool
+ * -------------------------------------------------------------------------------------------- */
 
 Test(slab, a_proxy_pool_on_a_block_of_the_pool) {
     umf_memory_pool_handle_t outer = slab_on(os_provider_create());
@@ -752,12 +798,19 @@ Test(slab, slab_pools_inside_each_other) {
         char *ptr = umfPoolMalloc(pool[i + 1], 77);
         cr_assert(ptr >= block[i] && ptr < block[i] + sizes[i]);
         cr_assert_eq(by_ptr(ptr), pool[i + 1]);
-        cr_assert_eq(umfPoolFree(pool[i], umfPoolMalloc(pool[i + 1], 77)), INVAL); // inside a block, for this pool
+        cr_assert_eq(umfPoolFree(pool[i], umfPoolMalloc(pool[i + 1], 77)),
+                     INVAL); // inside a block, for this pool
         if (i + 1 < ARRAY_LENGTH(sizes)) {
-            script_run(&(script_t){.pool = pool[i + 1], .seed = i, .steps = 500, .slots = 20, .size_max = 2000,
-                                   .may_fail = sizes[i] < 4 * MIB}); // less than a slab of each class
+            script_run(
+                &(script_t){.pool = pool[i + 1],
+                            .seed = i,
+                            .steps = 500,
+                            .slots = 20,
+                            .size_max = 2000,
+                            .may_fail = sizes[i] < 4 * MIB}); // less than a slab of each class
         }
-        size_t room = 0; // the block around is a block still, although another pool's begins there as well
+        size_t room =
+            0; // the block around is a block still, although another pool's begins there as well
         cr_assert_eq(umfPoolMallocUsableSize(pool[i], block[i], &room), OK);
         cr_assert_geq(room, sizes[i]);
     }
@@ -772,14 +825,18 @@ Test(slab, slab_pools_inside_each_other) {
     cr_assert_eq(load_relaxed(&umf_core_state.map.regions), 0);
 }
 
-/* ---- providers that fail --------------------------------------------------------------------------------------------------------- */
+/* ---- providers that fail
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 Test(slab, the_nth_provider_call_fails) {
     for (size_t n = 1; n <= 40; n++) {
         mmap_provider_t state = {0};
-        umf_memory_pool_handle_t pool = slab_with(mmap_provider_create(&state), 64 * KIB, 100000, false);
+        umf_memory_pool_handle_t pool =
+            slab_with(mmap_provider_create(&state), 64 * KIB, 100000, false);
         store_relaxed(&state.fail_at, n);
-        script_run(&(script_t){.pool = pool, .seed = n, .steps = 1000, .slots = 100, .may_fail = true});
+        script_run(
+            &(script_t){.pool = pool, .seed = n, .steps = 1000, .slots = 100, .may_fail = true});
         store_relaxed(&state.fail_at, 0);
         script_run(&(script_t){.pool = pool, .seed = n + 1000, .steps = 1000, .slots = 100});
         cr_assert_eq(umfPoolTrimMemory(pool, 0), OK);
@@ -799,7 +856,8 @@ Test(slab, a_provider_that_has_run_dry) {
     cr_assert_null(umfPoolAlignedMalloc(pool, 1, MIB));
     cr_assert_null(umfPoolMalloc(pool, 20 * MIB));
     store_relaxed(&state.fail_all, false);
-    void *small = umfPoolMalloc(pool, 10), *large = umfPoolMalloc(pool, 100000), *huge = umfPoolMalloc(pool, 20 * MIB);
+    void *small = umfPoolMalloc(pool, 10), *large = umfPoolMalloc(pool, 100000),
+         *huge = umfPoolMalloc(pool, 20 * MIB);
     cr_assert(small != NULL && large != NULL && huge != NULL);
     pattern_fill(small, 10, 1), pattern_fill(large, 100000, 2), pattern_fill(huge, 20 * MIB, 3);
     store_relaxed(&state.fail_all, true);
@@ -825,7 +883,8 @@ static void use_up(umf_memory_pool_handle_t pool, size_t size, size_t at_least, 
             memset(ptr[count], (int)count, size < 100 ? size : 100);
             count++;
         }
-        cr_assert_geq(count, at_least, "round %d: %zu blocks of %zu bytes from %zu", round, count, size, total);
+        cr_assert_geq(count, at_least, "round %d: %zu blocks of %zu bytes from %zu", round, count,
+                      size, total);
         cr_assert_leq(count * size, total);
         for (size_t i = 0; i < count; i++) {
             cr_assert_eq(*(uint8_t *)ptr[i], (uint8_t)i);
@@ -873,7 +932,8 @@ Test(slab, a_provider_that_refuses_alignment) {
     umf_memory_pool_handle_t pool = slab_on(mmap_provider_create(&state));
     check_small_sizes(pool);
     check_disjoint(pool);
-    script_run(&(script_t){.pool = pool, .seed = 1, .steps = 5000, .slots = 200, .size_max = 2 * MIB});
+    script_run(
+        &(script_t){.pool = pool, .seed = 1, .steps = 5000, .slots = 200, .size_max = 2 * MIB});
     void *ptr = umfPoolAlignedMalloc(pool, 100, MIB);
     cr_assert(ptr != NULL && (uintptr_t)ptr % MIB == 0);
     cr_assert_eq(umfPoolFree(pool, ptr), OK);
@@ -895,7 +955,8 @@ Test(slab, a_provider_that_ignores_alignment) {
     static const size_t sizes[] = {100, 60000, 65537, MIB, 3 * MIB, 15 * MIB, 16 * MIB, 20 * MIB};
     for (size_t s = 0; s < ARRAY_LENGTH(sizes); s++) {
         mmap_provider_t state = {.skew = 4096};
-        umf_memory_pool_handle_t pool = slab_with(mmap_provider_create(&state), 64 * KIB, 100000, false);
+        umf_memory_pool_handle_t pool =
+            slab_with(mmap_provider_create(&state), 64 * KIB, 100000, false);
         void *ptr[4];
         for (int i = 0; i < 4; i++) {
             ptr[i] = umfPoolMalloc(pool, sizes[s]);
@@ -911,4 +972,70 @@ Test(slab, a_provider_that_ignores_alignment) {
         cr_assert_eq(load_relaxed(&state.live_blocks), 0);
         cr_assert_eq(umfPoolDestroy(pool), OK);
     }
+}
+
+/* ---- little memory --------------------------------------------------------------------------- */
+
+static umf_memory_pool_handle_t slab_on_buffer(size_t bytes) {
+    umf_fixed_memory_provider_params_handle_t params = NULL;
+    umf_memory_provider_handle_t fixed = NULL;
+    umf_memory_pool_handle_t pool = NULL;
+    char *buffer = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_eq(umfFixedMemoryProviderParamsCreate(buffer, bytes, &params), OK);
+    cr_assert_eq(umfMemoryProviderCreate(umfFixedMemoryProviderOps(), params, &fixed), OK);
+    umfFixedMemoryProviderParamsDestroy(params);
+    cr_assert_eq(
+        umfPoolCreate(umfSlabPoolOps(), fixed, NULL, UMF_POOL_CREATE_FLAG_OWN_PROVIDER, &pool), OK);
+    return pool;
+}
+
+/* 64 sizes, more than a buffer of 1 MiB has slices. */
+Test(slab, a_small_buffer_serves_many_sizes) {
+    static const size_t buffers[] = {768 * KIB, MIB, MIB + 64 * KIB};
+    for (size_t b = 0; b < ARRAY_LENGTH(buffers); b++) {
+        for (int order = 0; order < 2; order++) {
+            umf_memory_pool_handle_t pool = slab_on_buffer(buffers[b]);
+            char *block[64];
+            for (unsigned i = 0; i < ARRAY_LENGTH(block); i++) {
+                size_t bytes = slab_class_bytes(order == 0 ? i % 40 : 39 - i % 40); // to 2 KiB
+                block[i] = umfPoolMalloc(pool, bytes);
+                cr_assert_not_null(block[i], "%zu KiB, order %d: %zu bytes, block %u",
+                                   buffers[b] / KIB, order, bytes, i);
+                memset(block[i], (int)i, bytes);
+            }
+            for (unsigned i = 0; i < ARRAY_LENGTH(block); i++) {
+                cr_assert_eq(block[i][0], (char)i);
+                cr_assert_eq(umfPoolFree(pool, block[i]), OK);
+            }
+            cr_assert_eq(slab_pool_blocks(pool->priv), 0);
+            cr_assert_eq(umfPoolDestroy(pool), OK);
+        }
+    }
+}
+
+Test(slab, substitutes_are_as_aligned_and_as_clean_as_the_real_ones) {
+    umf_memory_pool_handle_t pool = slab_on_buffer(1 * MIB);
+    unsigned served = 0;
+    for (size_t alignment = 16; alignment <= 4096; alignment *= 2) {
+        for (size_t bytes = alignment; bytes <= 4 * alignment; bytes += alignment) {
+            char *ptr = umfPoolAlignedMalloc(pool, bytes, alignment);
+            cr_assert_eq((uintptr_t)ptr % alignment, 0);
+            if (ptr != NULL) {
+                memset(ptr, 0xff, bytes);
+                served++;
+            }
+            char *zero = umfPoolCalloc(pool, 1, bytes);
+            for (size_t i = 0; zero != NULL && i < bytes; i++) {
+                cr_assert_eq(zero[i], 0);
+            }
+            size_t usable = 0;
+            if (zero != NULL) {
+                cr_assert_eq(umfPoolMallocUsableSize(pool, zero, &usable), OK);
+                cr_assert_geq(usable, bytes);
+                memset(zero, 0xff, usable);
+            }
+        }
+    }
+    cr_assert_geq(served, 30, "only %u of 36", served);
+    cr_assert_eq(umfPoolDestroy(pool), OK);
 }

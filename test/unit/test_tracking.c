@@ -30,12 +30,17 @@ typedef struct rig {
     umf_memory_pool_handle_t pool;
 } rig_t;
 
-static void stack_create(rig_t *stack, void *arena, size_t size) {
+static void stack_create_with(rig_t *stack, void *arena, size_t size,
+                              umf_pool_create_flags_t flags) {
     memset(stack, 0, sizeof(*stack));
     stack->state.arena = arena;
     stack->state.arena_size = size;
     stack->provider = test_provider_create(&stack->state);
-    cr_assert_eq(umfPoolCreate(umfProxyPoolOps(), stack->provider, NULL, 0, &stack->pool), OK);
+    cr_assert_eq(umfPoolCreate(umfProxyPoolOps(), stack->provider, NULL, flags, &stack->pool), OK);
+}
+
+static void stack_create(rig_t *stack, void *arena, size_t size) {
+    stack_create_with(stack, arena, size, 0);
 }
 
 static void stack_destroy(rig_t *stack) {
@@ -60,7 +65,7 @@ static umf_memory_pool_handle_t pool_of(const void *ptr) {
 
 /* The map says that [ptr, ptr+size) is one entry of the stack's pool. */
 static void assert_entry(const rig_t *stack, char *ptr, size_t size) {
-    const map_region_t *region = map_find_exact(ptr, stack->pool);
+    const map_region_t *region = map_find_exact(ptr, stack->pool, stack->provider);
     cr_assert_not_null(region);
     cr_assert_eq(load_relaxed(&region->size), size);
     cr_assert_eq(region->provider, stack->provider);
@@ -231,7 +236,7 @@ static void assert_ninth_level_fails(size_t shrink) {
     nest(stack, block, LEVELS, BLOCK, shrink);
     for (int i = 0; i < LEVELS; i++) {
         cr_assert_eq(block[i], block[0], "an arena begins at its first byte");
-        map_region_t *region = map_find_exact(block[i], stack[i].pool);
+        map_region_t *region = map_find_exact(block[i], stack[i].pool, stack[i].provider);
         cr_assert_not_null(region);
         cr_assert_eq(region->level, i);
     }
@@ -298,6 +303,26 @@ Test(tracking, a_parent_may_go_before_its_child) {
     free_in_wrong_order(0, BLOCK / 2);
     free_in_wrong_order(BLOCK / 2, BLOCK / 2);
     free_in_wrong_order(777, 1000);
+}
+
+/* The entries of a pool without tracking are hidden, and name no pool: neither hides the other. */
+Test(tracking, an_untracked_block_is_found_below_a_block_at_its_base) {
+    for (int order = 0; order < 2; order++) {
+        rig_t outer, inner;
+        stack_create_with(&outer, test_arena(ARENA), ARENA, UMF_POOL_CREATE_FLAG_DISABLE_TRACKING);
+        char *block = umfPoolMalloc(outer.pool, BLOCK);
+        stack_create_with(&inner, block, BLOCK / 2,
+                          order == 0 ? 0 : UMF_POOL_CREATE_FLAG_DISABLE_TRACKING);
+        char *child = umfPoolMalloc(inner.pool, BLOCK / 2);
+        cr_assert_eq(child, block);
+        cr_assert_eq(umfPoolFree(outer.pool, block), OK, "before its child, which is wrong");
+        cr_assert_eq(outer.state.last_size, BLOCK);
+        cr_assert_eq(umfPoolFree(inner.pool, child), OK);
+        cr_assert_eq(inner.state.last_size, BLOCK / 2);
+        stack_destroy(&inner);
+        stack_destroy(&outer);
+        cr_assert_eq(regions(), 0);
+    }
 }
 
 Test(tracking, pools_may_be_destroyed_before_the_pools_around_them) {
