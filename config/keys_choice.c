@@ -9,7 +9,7 @@
 /* clang-format off */
 static const settings_key_t keys[] = {
     KEY_ENUM("pool", choice.pool, "slab|scalable|jemalloc|disjoint|proxy", "slab", "Pool that serves malloc; scalable needs libtbbmalloc.so.2, jemalloc needs libumf.so.1; proxy asks the provider for every block, which is slow and meant for tests."),
-    KEY_ENUM("provider", choice.provider, "os|file|devdax|fixed", "os", "Where the pool's memory comes from: the operating system, a file, a DAX device, or one fixed piece taken at start."),
+    KEY_ENUM("provider", choice.provider, "os|file|devdax|fixed|level_zero|cuda", "os", "Where the pool's memory comes from: the operating system, a file, a DAX device, one fixed piece taken at start, or a GPU's driver."),
     KEY_STRING("pool.name", choice.pool_name, "", "Name of the pool, for umf.pool.by_name; by default that of its kind."),
     KEY_STRING("provider.name", choice.provider_name, "", "Name of the provider, for umf.provider.by_name; by default that of its kind."),
     KEY_SIZE("size.threshold", choice.size_threshold, 0, 1024 * GIB, "0", "Requests of fewer bytes than this go to the system's malloc; 0 sends all to the pool."),

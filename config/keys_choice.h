@@ -19,6 +19,8 @@ typedef enum proxy_provider {
     PROXY_PROVIDER_FILE,
     PROXY_PROVIDER_DEVDAX,
     PROXY_PROVIDER_FIXED,
+    PROXY_PROVIDER_LEVEL_ZERO,
+    PROXY_PROVIDER_CUDA,
 } proxy_provider_t;
 
 /* The memory that the settings ask for has run out, or can not be had at all. */

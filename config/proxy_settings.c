@@ -8,8 +8,9 @@
 
 /* In the order of the help and of the reference page. */
 static const settings_section_t *const sections[] = {
-    &proxy_keys_choice, &proxy_keys_providers, &proxy_keys_os,   &proxy_keys_slab,
-    &proxy_keys_pools,  &proxy_keys_stats,     &proxy_keys_prof, &proxy_keys_report,
+    &proxy_keys_choice, &proxy_keys_providers, &proxy_keys_gpu,
+    &proxy_keys_os,     &proxy_keys_slab,      &proxy_keys_pools,
+    &proxy_keys_stats,  &proxy_keys_prof,      &proxy_keys_report,
 };
 
 static const settings_table_t table = {"UMF_PROXY", sections, ARRAY_LENGTH(sections)};

@@ -11,6 +11,7 @@
 #define UMF_CONFIG_PROXY_SETTINGS_H
 
 #include "config/keys_choice.h"
+#include "config/keys_gpu.h"
 #include "config/keys_os.h"
 #include "config/keys_pools.h"
 #include "config/keys_providers.h"
@@ -24,6 +25,8 @@ typedef struct proxy_settings {
     proxy_file_settings_t file;
     proxy_devdax_settings_t devdax;
     proxy_fixed_settings_t fixed;
+    proxy_gpu_settings_t level_zero;
+    proxy_gpu_settings_t cuda;
     proxy_os_settings_t os;
     proxy_slab_settings_t slab;
     proxy_scalable_settings_t scalable;

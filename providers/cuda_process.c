@@ -17,7 +17,7 @@ static umf_result_t driver_failed(const char *what, cuda_result_t error) {
     if (cuda_last_error(&text, &number) != UMF_RESULT_SUCCESS) {
         text = "error without a name";
     }
-    umf_message("CUDA: %s failed: %s (%d)", what, text, error);
+    log_error("CUDA: %s failed: %s (%d)", what, text, error);
     return result;
 }
 
@@ -33,8 +33,8 @@ static umf_result_t device_take(unsigned number, cuda_device_t *device, cuda_con
         return driver_failed("counting devices", error);
     }
     if (count <= 0 || number >= (unsigned)count) {
-        umf_message("CUDA: device %u is wanted, but the driver has %d device(s), counted from 0",
-                    number, count);
+        log_error("CUDA: device %u is wanted, but the driver has %d device(s), counted from 0",
+                  number, count);
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
     error = cuda_driver.cuDeviceGet(device, (int)number);
@@ -45,7 +45,8 @@ static umf_result_t device_take(unsigned number, cuda_device_t *device, cuda_con
 }
 
 static umf_result_t provider_make(umf_usm_memory_type_t type, cuda_device_t device,
-                                  cuda_context_t context, umf_memory_provider_handle_t *provider) {
+                                  cuda_context_t context, const char *name,
+                                  umf_memory_provider_handle_t *provider) {
     umf_cuda_memory_provider_params_handle_t params = NULL;
     umf_result_t result = umfCUDAMemoryProviderParamsCreate(&params);
     if (result != UMF_RESULT_SUCCESS) {
@@ -54,13 +55,16 @@ static umf_result_t provider_make(umf_usm_memory_type_t type, cuda_device_t devi
     umfCUDAMemoryProviderParamsSetContext(params, context);
     umfCUDAMemoryProviderParamsSetDevice(params, device);
     umfCUDAMemoryProviderParamsSetMemoryType(params, type);
+    if (name != NULL) {
+        umfCUDAMemoryProviderParamsSetName(params, name);
+    }
     result = umfMemoryProviderCreate(umfCUDAMemoryProviderOps(), params, provider);
     umfCUDAMemoryProviderParamsDestroy(params);
     return result;
 }
 
 umf_result_t cuda_provider_from_nothing(umf_usm_memory_type_t type, unsigned device,
-                                        umf_memory_provider_handle_t *provider) {
+                                        const char *name, umf_memory_provider_handle_t *provider) {
     umf_result_t result = cuda_library_open();
     if (result != UMF_RESULT_SUCCESS) {
         return result; // the loader has said why
@@ -68,7 +72,7 @@ umf_result_t cuda_provider_from_nothing(umf_usm_memory_type_t type, unsigned dev
     if (cuda_driver.cuInit == NULL || cuda_driver.cuDeviceGetCount == NULL ||
         cuda_driver.cuDeviceGet == NULL || cuda_driver.cuDevicePrimaryCtxRetain == NULL ||
         cuda_driver.cuDevicePrimaryCtxRelease_v2 == NULL) {
-        umf_message("CUDA: the driver library can not start a device");
+        log_error("CUDA: the driver library can not start a device");
         return UMF_RESULT_ERROR_DEPENDENCY_UNAVAILABLE;
     }
     cuda_device_t number = 0;
@@ -77,7 +81,7 @@ umf_result_t cuda_provider_from_nothing(umf_usm_memory_type_t type, unsigned dev
     if (result != UMF_RESULT_SUCCESS) {
         return result;
     }
-    result = provider_make(type, number, context, provider);
+    result = provider_make(type, number, context, name, provider);
     if (result != UMF_RESULT_SUCCESS) {
         cuda_driver.cuDevicePrimaryCtxRelease_v2(number);
     }

@@ -8,8 +8,8 @@
 enum { LIST_MAX = 64 }; /* drivers, and devices of one */
 
 static umf_result_t loader_failed(const char *what, level_zero_result_t error) {
-    umf_message("Level Zero: %s failed: %s (0x%x)", what, umfLevelZeroErrorText((int32_t)error),
-                error);
+    log_error("Level Zero: %s failed: %s (0x%x)", what, umfLevelZeroErrorText((int32_t)error),
+              error);
     return level_zero_result(error, what);
 }
 
@@ -36,14 +36,14 @@ static umf_result_t device_take(unsigned wanted, level_zero_driver_t *driver,
         }
         seen += count;
     }
-    umf_message("Level Zero: device %u is wanted, but there are %u device(s), counted from 0, of "
-                "%u driver(s)",
-                wanted, seen, driver_count);
+    log_error("Level Zero: device %u is wanted, but there are %u device(s), counted from 0, of "
+              "%u driver(s)",
+              wanted, seen, driver_count);
     return UMF_RESULT_ERROR_INVALID_ARGUMENT;
 }
 
 static umf_result_t provider_make(umf_usm_memory_type_t type, ze_context_handle_t context,
-                                  ze_device_handle_t device,
+                                  ze_device_handle_t device, const char *name,
                                   umf_memory_provider_handle_t *provider) {
     umf_level_zero_memory_provider_params_handle_t params = NULL;
     umf_result_t result = umfLevelZeroMemoryProviderParamsCreate(&params);
@@ -53,16 +53,20 @@ static umf_result_t provider_make(umf_usm_memory_type_t type, ze_context_handle_
     umfLevelZeroMemoryProviderParamsSetContext(params, context);
     umfLevelZeroMemoryProviderParamsSetDevice(params, type == UMF_MEMORY_TYPE_HOST ? NULL : device);
     umfLevelZeroMemoryProviderParamsSetMemoryType(params, type);
+    if (name != NULL) {
+        umfLevelZeroMemoryProviderParamsSetName(params, name);
+    }
     result = umfMemoryProviderCreate(umfLevelZeroMemoryProviderOps(), params, provider);
     umfLevelZeroMemoryProviderParamsDestroy(params);
     if (result != UMF_RESULT_SUCCESS) {
-        umf_message("Level Zero: no memory of this kind: %s",
-                    umfLevelZeroErrorText(level_zero_last_error()));
+        log_error("Level Zero: no memory of this kind: %s",
+                  umfLevelZeroErrorText(level_zero_last_error()));
     }
     return result;
 }
 
 umf_result_t level_zero_provider_from_nothing(umf_usm_memory_type_t type, unsigned device,
+                                              const char *name,
                                               umf_memory_provider_handle_t *provider) {
     umf_result_t result = level_zero_library_open();
     if (result != UMF_RESULT_SUCCESS) {
@@ -71,7 +75,7 @@ umf_result_t level_zero_provider_from_nothing(umf_usm_memory_type_t type, unsign
     if (level_zero_loader.zeInit == NULL || level_zero_loader.zeDriverGet == NULL ||
         level_zero_loader.zeDeviceGet == NULL || level_zero_loader.zeContextCreate == NULL ||
         level_zero_loader.zeContextDestroy == NULL) {
-        umf_message("Level Zero: the loader can not start a device");
+        log_error("Level Zero: the loader can not start a device");
         return UMF_RESULT_ERROR_DEPENDENCY_UNAVAILABLE;
     }
     level_zero_result_t error = level_zero_loader.zeInit(0); // devices of all kinds
@@ -90,7 +94,7 @@ umf_result_t level_zero_provider_from_nothing(umf_usm_memory_type_t type, unsign
     if (error != LEVEL_ZERO_OK) {
         return loader_failed("making a context", error);
     }
-    result = provider_make(type, context, taken, provider);
+    result = provider_make(type, context, taken, name, provider);
     if (result != UMF_RESULT_SUCCESS) {
         level_zero_loader.zeContextDestroy(context);
     }

@@ -149,7 +149,7 @@ UMF_EXPORT umf_result_t umfLevelZeroMemoryProviderResidentDeviceChange(
         return UMF_RESULT_ERROR_NOT_SUPPORTED;
     }
     umf_memory_provider_handle_t own = tracking_provider_upstream(provider);
-    if (own->ops.alloc != level_zero_alloc) {
+    if (own->ops.initialize != umfLevelZeroMemoryProviderOps()->initialize) {
         log_error("residency: this is no LEVEL_ZERO provider");
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }

@@ -12,10 +12,10 @@ extern const ctl_table_t cuda_provider_ctl_table;
 
 /*
  * A provider from nothing: starts the driver and takes the device of that number with its primary
- * context, which is kept until the process ends. What is wrong is said in one line on standard
- * error, e.g. how many devices there are.
+ * context, which is kept until the process ends. `name` may be NULL. What is wrong is logged, e.g.
+ * how many devices there are.
  */
 umf_result_t cuda_provider_from_nothing(umf_usm_memory_type_t type, unsigned device,
-                                        umf_memory_provider_handle_t *provider);
+                                        const char *name, umf_memory_provider_handle_t *provider);
 
 #endif /* UMF_PROVIDERS_PROVIDER_CUDA_H */

@@ -89,10 +89,11 @@ umf_result_t level_zero_close_ipc_handle(void *priv, void *ptr, size_t size);
 
 /*
  * A provider from nothing: starts the drivers, takes the device of that number, counted through all
- * drivers, and makes a context, which is kept until the process ends. What is wrong is said in one
- * line on standard error, e.g. how many devices there are.
+ * drivers, and makes a context, which is kept until the process ends. `name` may be NULL. What is
+ * wrong is logged, e.g. how many devices there are.
  */
 umf_result_t level_zero_provider_from_nothing(umf_usm_memory_type_t type, unsigned device,
+                                              const char *name,
                                               umf_memory_provider_handle_t *provider);
 
 #endif /* UMF_PROVIDERS_PROVIDER_LEVEL_ZERO_H */

@@ -22,6 +22,10 @@ umf_result_t choose_provider(const proxy_settings_t *settings,
                              umf_memory_provider_handle_t *provider);
 umf_result_t choose_provider_os(const proxy_settings_t *settings,
                                 umf_memory_provider_handle_t *provider);
+umf_result_t choose_provider_gpu(const proxy_settings_t *settings,
+                                 umf_memory_provider_handle_t *provider);
+/* True when a driver has to be opened, which the first malloc of a process is too early for. */
+bool choose_needs_driver(const proxy_settings_t *settings);
 unsigned choose_protection(proxy_protection_t protection);
 
 /* Makes the provider and the pool, and tries them once. */

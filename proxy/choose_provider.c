@@ -103,6 +103,8 @@ umf_result_t choose_provider(const proxy_settings_t *settings,
         [PROXY_PROVIDER_FILE] = make_file,
         [PROXY_PROVIDER_DEVDAX] = make_devdax,
         [PROXY_PROVIDER_FIXED] = make_fixed,
+        [PROXY_PROVIDER_LEVEL_ZERO] = choose_provider_gpu,
+        [PROXY_PROVIDER_CUDA] = choose_provider_gpu,
     };
     return makers[settings->choice.provider](settings, provider);
 }

@@ -129,6 +129,11 @@ UMF_NOINLINE static void free_slower(void *ptr) {
     int saved_errno = errno;
     slab_t *slab = slab_of(ptr);
     if (likely(slab != NULL)) {
+        if (unlikely(driver_guard_depth != 0) && slab->pool == process_state.slab &&
+            slab_check_block(slab, ptr) == SLAB_BLOCK_OK) {
+            driver_guard_defer_free(ptr);
+            return;
+        }
         // A thread that only frees has a use for a heap too: it sends blocks home in batches.
         slab_theap_t *theap =
             slab->pool->process ? slab_theap_get(slab->pool) : slab_theap_find(slab->pool);
@@ -219,11 +224,27 @@ void *proxy_calloc(size_t count, size_t size) {
 
 /* The block has no place to grow in its pool. */
 UMF_COLD static void *realloc_exhausted(void *ptr, size_t old_bytes, size_t size) {
-    void *block = or_exhausted(NULL, size, 0);
-    if (block != NULL) {
-        memcpy(block, ptr, old_bytes < size ? old_bytes : size);
-        proxy_free(ptr);
+    // The boot pool may serve because the block's pool does no more: after a fork, see
+    // driver_guard.c.
+    void *block = process_state.slab == process_state.boot
+                      ? slab_pool_alloc(process_state.boot, size)
+                      : or_exhausted(NULL, size, 0);
+    if (unlikely(block == NULL)) {
+        return out_of_memory();
     }
+    memcpy(block, ptr, old_bytes < size ? old_bytes : size);
+    proxy_free(ptr);
+    return block;
+}
+
+/* Inside a GPU driver, whose memory the block is: it moves to the boot pool. */
+UMF_COLD static void *realloc_in_driver(void *ptr, size_t old_bytes, size_t size) {
+    void *block = slab_pool_alloc(process_state.boot, size);
+    if (block == NULL) {
+        return out_of_memory();
+    }
+    memcpy(block, ptr, old_bytes < size ? old_bytes : size);
+    proxy_free(ptr);
     return block;
 }
 
@@ -234,6 +255,9 @@ UMF_NOINLINE static void *realloc_slow(void *ptr, size_t size) {
         if (unlikely(check != SLAB_BLOCK_OK)) {
             badfree_report("realloc", ptr, check);
             return out_of_memory();
+        }
+        if (unlikely(driver_guard_depth != 0) && slab->pool == process_state.slab) {
+            return realloc_in_driver(ptr, slab_usable(slab), size);
         }
         void *block = slab_pool_realloc(slab->pool, ptr, size);
         return likely(block != NULL) ? block : realloc_exhausted(ptr, slab_usable(slab), size);

@@ -10,6 +10,9 @@
  * (switch_pool.c). In the common case (no UMF_PROXY) the boot pool stays and this step does
  * nothing.
  *
+ * A GPU's driver is not opened in the middle of the dynamic loader's work, but by our constructor;
+ * up to then the boot pool serves.
+ *
  * Nothing is torn down at exit: code that runs late may still use its memory.
  */
 #define _GNU_SOURCE
@@ -24,11 +27,13 @@
 #include "core/log.h"
 #include "core/state.h"
 #include "providers/provider_os.h"
+#include "proxy/choose.h"
 #include "proxy/configure.h"
 #include "proxy/prof.h"
 #include "proxy/prof_ctl.h"
 #include "proxy/proxy_ctl.h"
 #include "proxy/stats.h"
+#include "proxy/switch_pool.h"
 
 process_state_t process_state;
 
@@ -101,8 +106,13 @@ __attribute__((destructor(101))) static void process_pool_unlink(void) {
 
 /* Before the constructors of programs, after those of libc. */
 __attribute__((constructor(102))) static void process_pool_load(void) {
+    bool waits = load_acquire(&process_state.configured) == 2;
+    process_state.constructed = true;
     if (!process_pool_ready()) {
         umf_message("no memory for the process pool");
+    }
+    if (waits && choose_needs_driver(&process_state.settings)) {
+        switch_pool_apply(&process_state.settings);
     }
     proxy_ctl_register();
     prof_ctl_register();

@@ -6,6 +6,7 @@
 #include "config/proxy_settings.h"
 #include "core/pool.h"
 #include "pools/slab.h"
+#include "proxy/driver_guard.h"
 
 typedef struct process_state {
     _Atomic(int) boot_state; /* 0: nothing, 1: the boot pool is being made, 2: it serves */
@@ -18,6 +19,7 @@ typedef struct process_state {
     size_t threshold;              /* smaller requests go to the system's malloc */
     proxy_on_exhausted_t on_exhausted;
     proxy_settings_t settings;
+    bool constructed;   /* the library's constructor has begun: others can be opened */
     bool settings_read; /* UMF_PROXY was set; else `settings` is zero and the defaults hold */
 } process_state_t;
 
@@ -30,7 +32,7 @@ bool process_pool_ready(void);
 /* The process pool for this thread's slow calls: NULL when requests go to process_state.pool
  * through its handle. */
 UMF_INLINE slab_pool_t *process_slab(void) {
-    return process_state.slab;
+    return unlikely(driver_guard_depth != 0) ? process_state.boot : process_state.slab;
 }
 
 #endif /* UMF_PROXY_PROCESS_POOL_H */

@@ -96,6 +96,9 @@ static void switch_pool(const proxy_settings_t *settings) {
 }
 
 void switch_pool_apply(const proxy_settings_t *settings) {
+    if (choose_needs_driver(settings) && !process_state.constructed) {
+        return; // the constructor comes back
+    }
     process_state.on_exhausted = settings->choice.on_exhausted;
     if (choose_is_needed(settings)) {
         switch_pool(settings);

@@ -29,13 +29,16 @@ static struct {
     pthread_once_t once;
     unsigned devices;
     uint64_t memory;
-    bool protect, report;
+    bool protect;
+    const char *report; /* file, or "1"; NULL: none */
     call_record_t call[CALLS_MAX];
     size_t calls;
     standin_block_t *blocks;
     size_t used[STANDIN_DEVICES_MAX];
     long contexts;
     uint64_t last_id;
+    void *scratch;
+    size_t scratch_calls;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
 
 static uint64_t number_of(const char *name, uint64_t other) {
@@ -79,7 +82,7 @@ static void read_environment(void) {
     state.devices = devices > STANDIN_DEVICES_MAX ? STANDIN_DEVICES_MAX : (unsigned)devices;
     state.memory = number_of("UMF_STANDIN_MEMORY", UINT64_C(1) << 30);
     state.protect = number_of("UMF_STANDIN_PROTECT", 0) != 0;
-    state.report = number_of("UMF_STANDIN_REPORT", 0) != 0;
+    state.report = getenv("UMF_STANDIN_REPORT");
     read_failures();
 }
 
@@ -181,12 +184,32 @@ static int protection_of(standin_kind_t kind) {
     return kind == STANDIN_DEVICE && state.protect ? PROT_NONE : PROT_READ | PROT_WRITE;
 }
 
+/* Lock held. */
+static void scratch_resize(void) {
+    size_t bytes = 64 + state.scratch_calls++ % 8 * 500;
+    void *resized = realloc(state.scratch, bytes);
+    if (resized != NULL) {
+        state.scratch = memset(resized, 0x77, bytes);
+    }
+}
+
+void *standin_scratch(void) {
+    enter_lock();
+    free(state.scratch);
+    state.scratch = NULL;
+    scratch_resize();
+    void *scratch = state.scratch;
+    leave_lock();
+    return scratch;
+}
+
 standin_block_t *standin_block_new(const standin_request_t *request) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     if (request->size == 0 || request->size > SIZE_MAX / 4 || request->alignment > SIZE_MAX / 4) {
         return NULL;
     }
     enter_lock();
+    scratch_resize();
     standin_block_t *block = calloc(1, sizeof(*block)); // under the lock: see the header
     if (block == NULL) {
         leave_lock();
@@ -410,7 +433,7 @@ void standin_protect(bool on) {
 }
 
 __attribute__((destructor)) static void report(void) {
-    if (state.report) {
+    if (state.report != NULL) {
         size_t used = 0, served = 0;
         for (unsigned i = 0; i < STANDIN_DEVICES_MAX; i++) {
             used += state.used[i];
@@ -418,8 +441,9 @@ __attribute__((destructor)) static void report(void) {
         for (size_t i = 0; i < state.calls; i++) {
             served += strstr(state.call[i].name, "Alloc") != NULL ? state.call[i].count : 0;
         }
-        dprintf(STDERR_FILENO,
-                "standin: blocks=%zu opened=%zu contexts=%ld bytes=%zu allocations=%zu\n",
+        bool to_file = strcmp(state.report, "1") != 0;
+        int fd = to_file ? open(state.report, O_WRONLY | O_CREAT | O_APPEND, 0600) : STDERR_FILENO;
+        dprintf(fd, "standin: blocks=%zu opened=%zu contexts=%ld bytes=%zu allocations=%zu\n",
                 count_blocks(false), count_blocks(true), state.contexts, used, served);
     }
 }

@@ -13,7 +13,7 @@
  *   UMF_STANDIN_MEMORY=BYTES  memory of each device (1 GiB)
  *   UMF_STANDIN_PROTECT=1     device memory can not be read or written by the host
  *   UMF_STANDIN_FAIL=NAME=CODE[@N][,…]   every call of NAME, or only the Nth, returns CODE
- *   UMF_STANDIN_REPORT=1      at exit a line on standard error says what is still alive
+ *   UMF_STANDIN_REPORT=FILE   at exit a line in FILE (1: on standard error) says what is alive
  *
  * Tests reach the functions with default visibility by dlsym.
  */
@@ -102,6 +102,11 @@ STANDIN_API size_t standin_live_contexts(void);
 STANDIN_API size_t standin_resident(unsigned device);
 STANDIN_API size_t standin_device_used(unsigned device);
 STANDIN_API void standin_protect(bool on);
+
+/* Makes memory of the driver's own anew and returns it. Every allocation of a block resizes it, as
+ * a real driver's tables grow: by realloc, under the lock, from whatever malloc serves at that
+ * time. */
+STANDIN_API void *standin_scratch(void);
 
 /* Kept by the stand-in itself. */
 void standin_contexts_add(int by);

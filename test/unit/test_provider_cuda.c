@@ -609,12 +609,13 @@ Test(cuda, properties_of_an_allocation) {
 
 Test(cuda, from_nothing) {
     umf_memory_provider_handle_t provider = NULL;
-    cr_assert_neq(cuda_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 1000, &provider), OK);
+    cr_assert_neq(cuda_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 1000, NULL, &provider), OK);
     cr_assert_null(provider);
     start(); // after the provider started the driver by itself
     for (int device = 0; device < cuda.devices; device++) {
         cr_assert_eq(
-            cuda_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, (unsigned)device, &provider), OK);
+            cuda_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, (unsigned)device, NULL, &provider),
+            OK);
         char *ptr = NULL;
         cr_assert_eq(umfMemoryProviderAlloc(provider, 100, 0, (void **)&ptr), OK);
         ptr[99] = 1;
@@ -625,10 +626,10 @@ Test(cuda, from_nothing) {
     if (cuda.is_standin) {
         size_t contexts = cuda.standin.live_contexts();
         cuda.standin.fail("cuInit", 100, 1);
-        cr_assert_eq(cuda_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 0, &provider),
+        cr_assert_eq(cuda_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 0, NULL, &provider),
                      UMF_RESULT_ERROR_MEMORY_PROVIDER_SPECIFIC);
         cuda.standin.fail("cuMemGetAllocationGranularity", 999, 1);
-        cr_assert_neq(cuda_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 0, &provider), OK);
+        cr_assert_neq(cuda_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 0, NULL, &provider), OK);
         cr_assert_null(provider);
         cr_assert_eq(cuda.standin.live_contexts(), contexts);
     }

@@ -144,7 +144,7 @@ Test(level_zero, a_missing_loader_is_named_and_looked_for_again) {
     cr_assert_eq(umfMemoryProviderCreate(umfLevelZeroMemoryProviderOps(), params, &provider),
                  UMF_RESULT_ERROR_DEPENDENCY_UNAVAILABLE);
     cr_assert_null(provider);
-    cr_assert_eq(level_zero_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 0, &provider),
+    cr_assert_eq(level_zero_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 0, NULL, &provider),
                  UMF_RESULT_ERROR_DEPENDENCY_UNAVAILABLE);
     umfLevelZeroMemoryProviderParamsDestroy(params);
     if (loader != NULL) {
@@ -783,12 +783,14 @@ Test(level_zero, properties_of_an_allocation) {
 
 Test(level_zero, from_nothing) {
     umf_memory_provider_handle_t provider = NULL;
-    cr_assert_neq(level_zero_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 1000, &provider), OK);
+    cr_assert_neq(level_zero_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 1000, NULL, &provider),
+                  OK);
     cr_assert_null(provider);
     start(); // after the provider started the driver by itself
     for (uint32_t device = 0; device < ze.devices; device++) {
         for (int type = 0; type < TYPES; type++) {
-            cr_assert_eq(level_zero_provider_from_nothing(types[type], device, &provider), OK);
+            cr_assert_eq(level_zero_provider_from_nothing(types[type], device, NULL, &provider),
+                         OK);
             void *ptr = NULL;
             cr_assert_eq(umfMemoryProviderAlloc(provider, 100, 0, &ptr), OK);
             cr_assert_eq(umfMemoryProviderFree(provider, ptr, 100), OK);
@@ -802,8 +804,9 @@ Test(level_zero, from_nothing) {
         size_t contexts = ze.standin.live_contexts();
         for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
             ze.standin.fail(functions[i], DEVICE_LOST, 1);
-            cr_assert_eq(level_zero_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 0, &provider),
-                         SPECIFIC);
+            cr_assert_eq(
+                level_zero_provider_from_nothing(UMF_MEMORY_TYPE_SHARED, 0, NULL, &provider),
+                SPECIFIC);
             cr_assert_null(provider);
             cr_assert_eq(ze.standin.live_contexts(), contexts);
         }
