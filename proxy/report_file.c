@@ -46,7 +46,7 @@ static size_t put_number(char *name, size_t used, unsigned number) {
 
 void report_file_name(char *name, const char *pattern, unsigned number) {
     size_t used = 0;
-    bool has_pid = false;
+    bool has_pid = strncmp(pattern, "/dev/", 5) == 0; // one for all: /dev/null, /dev/stderr
     pid_t pid = getpid();
     for (const char *at = pattern; *at != '\0' && used < REPORT_PATH_BYTES - 1; at++) {
         if (*at != '%' || at[1] == '\0') {

@@ -13,7 +13,7 @@ void report_file_keep_stderr(void);
 
 /* Writes the name into `name` (REPORT_PATH_BYTES): the pattern with %p as process id, %n as
  * `number`, %% as %. In a forked child a pattern without %p gets the process id at its end, so that
- * it does not overwrite its parent's. "" stays "". */
+ * it does not overwrite its parent's, unless it is in /dev. "" stays "". */
 void report_file_name(char *name, const char *pattern, unsigned number);
 /* Opens it for writing from its beginning; "" is standard error. -1: it cannot be, which one line
  * says. */
