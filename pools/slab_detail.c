@@ -40,7 +40,7 @@ static void add_requests(walk_t *walk, const slab_theap_t *theap, slab_heap_deta
         return;
     }
     for (unsigned cls = 0; cls < SLAB_CLASSES; cls++) {
-        uint64_t handed = load_relaxed(&watch.handed[cls]);
+        uint64_t handed = load_relaxed(&watch.cls[cls].handed);
         walk->detail->cls[cls].requests += handed;
         heap->requests += handed;
     }

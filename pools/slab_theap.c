@@ -552,12 +552,9 @@ void *slab_theap_hand_out(slab_theap_t *theap, slab_t *slab, uint32_t count) {
     return block;
 }
 
-void *slab_theap_refill(slab_theap_t *theap, unsigned cls, size_t size, bool *zero) {
+UMF_NOINLINE static void *theap_refill(slab_theap_t *theap, unsigned cls, bool *zero) {
     uint32_t weight = tick_weight(cls);
     if (unlikely(theap->ticks <= weight)) {
-        if (theap->watch != NULL) { // it keeps `ticks` so low that every refill comes here
-            return slab_watch_refill(theap, cls, size, zero);
-        }
         theap_tick(theap);
     }
     theap->ticks -= weight;
@@ -581,6 +578,11 @@ void *slab_theap_refill(slab_theap_t *theap, unsigned cls, size_t size, bool *ze
         *zero = extended && slab->fresh && block->next == NULL;
     }
     return block;
+}
+
+void *slab_theap_refill(slab_theap_t *theap, unsigned cls, size_t size, bool *zero) {
+    return likely(theap->watch == NULL) ? theap_refill(theap, cls, zero)
+                                        : slab_watch_refill(theap, cls, size, zero);
 }
 
 void *slab_theap_shared_alloc(slab_pool_t *pool, unsigned cls) {

@@ -116,7 +116,8 @@ typedef struct slab_theap {
     size_t medium_max;                 /* larger sizes take the slow path; SLAB_CLASS_MAX */
     slab_t *current[SLAB_CLASSES + 1]; /* the last is NULL, as is its ready list */
     slab_t *available[SLAB_CLASSES];
-    uint32_t ticks; /* refills until the next tick; 0: it is due */
+    uint32_t ticks;           /* refills until the next tick; 0: it is due */
+    struct slab_watch *watch; /* slab_watch.h; NULL: this heap is not watched */
     struct slab_pool *pool;
     uint8_t heat[SLAB_CLASSES]; /* times that the current slab was empty, since the last tick;
                                    medium classes */
@@ -129,7 +130,6 @@ typedef struct slab_theap {
     bool flushed;                    /* parked and holding no ready blocks any more */
     uint32_t parked_since;           /* ms */
     bool shared;                     /* a heap of the pool itself, under a lock of its own */
-    struct slab_watch *watch;        /* slab_watch.h; NULL: this heap is not watched */
     _Alignas(64) _Atomic(slab_t *)
         mailbox; /* slabs with remote frees; any thread pushes, the holder takes all */
 } slab_theap_t;

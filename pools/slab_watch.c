@@ -61,7 +61,7 @@ static void watch_renew(slab_watch_t *watch, slab_watcher_t *watcher) {
     watch->generation = generation;
     watch->interval = load_relaxed(&watcher->interval);
     for (unsigned cls = 0; cls < SLAB_CLASSES; cls++) {
-        watch->left[cls] = draw_blocks(watch, cls);
+        watch->cls[cls].left = draw_blocks(watch, cls);
     }
 }
 
@@ -70,6 +70,7 @@ static bool watch_begin(slab_theap_t *theap, slab_watcher_t *watcher) {
     if (watch == NULL) {
         return false;
     }
+    watch->watcher = watcher;
     watch->ticks = SLAB_TICK_REFILLS;
     watch->random = random_seed(watch);
     watch->generation = load_relaxed(&watcher->generation) - 1;
@@ -174,7 +175,7 @@ static void *watched_alloc(slab_theap_t *theap, unsigned cls, size_t size) {
 }
 
 static void handed_add(slab_watch_t *watch, unsigned cls, uint32_t count) {
-    store_relaxed(&watch->handed[cls], load_relaxed(&watch->handed[cls]) + count);
+    store_relaxed(&watch->cls[cls].handed, load_relaxed(&watch->cls[cls].handed) + count);
 }
 
 /* An ordinary refill of at most `left` blocks. */
@@ -189,10 +190,10 @@ static void *watch_hand_out(slab_theap_t *theap, unsigned cls, bool *zero) {
         return NULL;
     }
     uint32_t found = load_relaxed(&slab->made) - slab->used;
-    uint32_t left = watch->left[cls];
+    uint32_t left = watch->cls[cls].left;
     uint32_t out = found <= left ? found : left > 0 ? left : 1;
     if (left != NEVER) {
-        watch->left[cls] = left > out ? left - out : 0;
+        watch->cls[cls].left = left > out ? left - out : 0;
     }
     handed_add(watch, cls, out);
     void *block = slab_theap_hand_out(theap, slab, out < found ? out : 0);
@@ -202,12 +203,34 @@ static void *watch_hand_out(slab_theap_t *theap, unsigned cls, bool *zero) {
     return block;
 }
 
-void *slab_watch_refill(slab_theap_t *theap, unsigned cls, size_t size, bool *zero) {
+/* slab_swap(), where all that it would make ready lies before the next point. */
+UMF_INLINE void *watch_swap(slab_theap_t *theap, unsigned cls) {
     slab_watch_t *watch = theap->watch;
-    theap->ticks = 1;
-    watch_renew(watch, slab_watch_of(theap->pool));
-    if (unlikely(watch->left[cls] == 0)) {
-        watch->left[cls] = draw_blocks(watch, cls); // first: the hook may allocate
+    slab_t *slab = theap->current[cls];
+    if (unlikely(slab == NULL || cls >= SLAB_MEDIUM_CLASS)) {
+        return NULL;
+    }
+    slab_block_t *block = slab->free;
+    uint32_t left = watch->cls[cls].left;
+    uint32_t found = load_relaxed(&slab->made) - slab->used + (slab->needed_set - slab->needed);
+    if (block == NULL || left <= found || watch->ticks <= 1) {
+        return NULL;
+    }
+    watch->ticks--;
+    watch->cls[cls].left = left != NEVER ? left - found : NEVER;
+    handed_add(watch, cls, found);
+    theap->ready[cls] = block->next;
+    slab->free = NULL;
+    slab->used = load_relaxed(&slab->made);
+    slab->needed = slab->needed_set = SLAB_NEEDED_NEVER;
+    return block;
+}
+
+UMF_NOINLINE static void *watch_refill(slab_theap_t *theap, unsigned cls, size_t size, bool *zero) {
+    slab_watch_t *watch = theap->watch;
+    watch_renew(watch, watch->watcher);
+    if (unlikely(watch->cls[cls].left == 0)) {
+        watch->cls[cls].left = draw_blocks(watch, cls); // first: the hook may allocate
         void *block = watched_alloc(theap, cls, size);
         if (block != NULL) {
             handed_add(watch, cls, 1);
@@ -218,6 +241,16 @@ void *slab_watch_refill(slab_theap_t *theap, unsigned cls, size_t size, bool *ze
         return slab_pop(theap, cls);
     }
     return watch_hand_out(theap, cls, zero);
+}
+
+/* Few instructions for the frequent case. */
+void *slab_watch_refill(slab_theap_t *theap, unsigned cls, size_t size, bool *zero) {
+    theap->ticks = 1;
+    if (zero != NULL) {
+        *zero = false;
+    }
+    void *block = watch_swap(theap, cls);
+    return likely(block != NULL) ? block : watch_refill(theap, cls, size, zero);
 }
 
 bool slab_watch_free(slab_t *slab, void *ptr) {
@@ -348,6 +381,9 @@ umf_result_t slab_watch_start(slab_pool_t *pool, const slab_watch_hooks_t *hooks
     slab_theap_t *own = slab_theap_find(pool);
     if (own != NULL) {
         slab_watch_join(own);
+        if (own->watch != NULL) {
+            own->watch->ticks = 1; // the next refill looks at the interval
+        }
     }
     return UMF_RESULT_SUCCESS;
 }

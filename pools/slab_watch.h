@@ -16,9 +16,9 @@
  * There the kind MAP_KIND_WATCHED tells them from blocks of other threads. Each such slab has an
  * array of the blocks' records. Large blocks always take the slow side; theirs has a flag.
  *
- * A watched heap keeps its tick count at 1, which sends every refill into the slow branch of
- * slab_theap_refill(); the true count is in slab_watch_t. A heap of another thread notices that
- * watching began at its next tick.
+ * A watched heap keeps its tick count at 1, at which slab_swap() declines, so that every refill
+ * comes to slab_theap_refill(); the true count is in slab_watch_t. A heap of another thread notices
+ * that watching began at its next tick.
  */
 #ifndef UMF_POOLS_SLAB_WATCH_H
 #define UMF_POOLS_SLAB_WATCH_H
@@ -56,13 +56,16 @@ typedef struct slab_watcher {
 
 /* Of a thread heap; belongs to its thread. */
 typedef struct slab_watch {
+    slab_watcher_t *watcher;
     uint32_t ticks; /* the heap's refills until the next tick */
     uint32_t generation;
     uint64_t interval;
     uint64_t random;
-    uint32_t left[SLAB_CLASSES]; /* blocks until the next one that is watched; UINT32_MAX: none */
-    _Atomic(uint64_t) handed[SLAB_CLASSES]; /* blocks made ready since watching began; written by
-                                               the thread, read by statistics */
+    struct slab_watch_class {
+        uint32_t left;            /* blocks until the next one that is watched; UINT32_MAX: none */
+        _Atomic(uint64_t) handed; /* blocks made ready since watching began; written by the thread,
+                                     read by statistics */
+    } cls[SLAB_CLASSES];
 } slab_watch_t;
 
 /* Begins to watch the pool, or changes the interval. Hooks may be NULL with SLAB_WATCH_COUNT_ONLY;
@@ -93,7 +96,7 @@ void slab_watch_end(slab_theap_t *theap);
 /* `count` ready blocks went back. */
 UMF_INLINE void slab_watch_unready(slab_theap_t *theap, unsigned cls, uint32_t count) {
     if (unlikely(theap->watch != NULL)) {
-        _Atomic(uint64_t) *handed = &theap->watch->handed[cls];
+        _Atomic(uint64_t) *handed = &theap->watch->cls[cls].handed;
         store_relaxed(handed, load_relaxed(handed) - count); // only this thread writes it
     }
 }

@@ -18,6 +18,7 @@
 enum {
     BUCKETS = 1 << 16,
     PAGE_BYTES = 256 * 1024, /* taken from the system at a time, for sites and records */
+    WEIGHTS = 128,           /* remembered */
     SITES_MAX = 1 << 20,     /* stacks beyond it are counted without frames */
 };
 
@@ -32,6 +33,10 @@ static struct {
     prof_site_t *newest;
     size_t sites;
     prof_record_t *free_records;
+    struct weight {
+        size_t bytes;
+        uint64_t interval, count;
+    } weight[WEIGHTS];
     char *bump, *bump_end;
     prof_sums_t live, total, peak;
     uint64_t peak_number; /* 0: none yet */
@@ -149,12 +154,23 @@ static uint64_t scaled_bytes(size_t size, uint64_t count) {
     return (uint64_t)(((unsigned __int128)size * count) >> PROF_COUNT_SHIFT);
 }
 
+/* Lock held. Blocks that one of `bytes` stands for. Few sizes are frequent: remembered by size. */
+static uint64_t weight_of(size_t bytes, uint64_t interval) {
+    struct weight *known = &table.weight[(bytes ^ bytes >> 7) / 16 % WEIGHTS];
+    if (known->bytes != bytes || known->interval != interval) {
+        double chance = interval <= 1 ? 1.0 : real_one_minus_exp((double)bytes / (double)interval);
+        known->bytes = bytes;
+        known->interval = interval;
+        known->count = (uint64_t)((double)(1 << PROF_COUNT_SHIFT) / chance + 0.5);
+    }
+    return known->count;
+}
+
 void *prof_table_add(const uintptr_t *frames, unsigned depth, size_t size, size_t bytes,
                      uint64_t interval) {
     uint64_t hash = stack_hash(frames, depth);
-    double chance = interval <= 1 ? 1.0 : real_one_minus_exp((double)bytes / (double)interval);
-    uint64_t count = (uint64_t)((double)(1 << PROF_COUNT_SHIFT) / chance + 0.5);
     lock_acquire(&table.lock);
+    uint64_t count = weight_of(bytes, interval);
     prof_site_t *site = site_find(frames, depth, hash);
     prof_record_t *record = site != NULL ? record_new() : NULL;
     if (record != NULL) {

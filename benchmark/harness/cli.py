@@ -8,7 +8,8 @@ import signal
 import sys
 import tempfile
 
-from . import allocators, api, chart, instructions, machine, report, session, startup, workloads
+from . import allocators, api, chart, instructions, machine, profile, report, session, startup
+from . import workloads
 from .errors import BenchError
 
 FORMAT = 1  # of the stored results
@@ -20,9 +21,10 @@ run           workloads: wall time and peak resident memory, tables and chart (t
 instructions  instructions per malloc/free and per umfPoolMalloc/umfPoolFree, by callgrind
 api           calls of the library: every pool, the provider, look-ups by address
 startup       what preloading costs a program that does nothing
+profile       what sampling heap profilers cost, ours and the others'
 report FILE   the tables and the chart of a stored run again"""
 
-COMMANDS = ["run", "instructions", "api", "startup", "report"]
+COMMANDS = ["run", "instructions", "api", "startup", "profile", "report"]
 
 
 def parser(root):
@@ -251,6 +253,20 @@ def command_api(root, args):
     return 1 if missed and args.check else 0
 
 
+def command_profile(root, args):
+    prepare(root, args)
+    with tempfile.TemporaryDirectory(prefix="umf-bench-") as scratch:
+        source, programs = os.path.join(root, "benchmark"), os.path.join(args.build, "benchmark")
+        context = workloads.Context(source, programs, scratch, args.scale, args.threads)
+        figures = profile.measure_all(context, args.build, args.reps, say)
+    save(args.json or os.path.join(args.out, "profile.json"), figures)
+    print(profile.table(figures))
+    over = profile.over_limit(figures)
+    for line in over:
+        print("over the limit: " + line)
+    return 1 if over and args.check else 0
+
+
 def command_startup(root, args):
     found, _ = prepare(root, args)
     figures = startup.measure_all(os.path.join(args.build, "benchmark"), found)
@@ -287,6 +303,7 @@ def main(root, argv):
         "instructions": command_instructions,
         "api": command_api,
         "startup": command_startup,
+        "profile": command_profile,
         "report": command_report,
     }
     try:

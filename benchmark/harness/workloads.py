@@ -25,6 +25,7 @@ class Context:
     scratch: str  # folder for generated inputs
     scale: float
     threads: int | None = None  # None: each program's own default
+    environment: dict = dataclasses.field(default_factory=dict)  # for every run
 
     @property
     def meter(self):
@@ -64,7 +65,7 @@ class OwnProgram(Workload):
         repeat = max(1, round(self.repeat * context.scale)) if self.repeat > 1 else 1
         program = os.path.join(context.programs, self.program)
         command = [program, self.first_argument or threads, "%.5f" % scale]
-        return measure.run(context.meter, command, library, repeat)
+        return measure.run(context.meter, command, library, repeat, context.environment)
 
 
 @dataclasses.dataclass
@@ -84,7 +85,7 @@ class RealProgram(Workload):
         return None
 
     def run(self, context, library):
-        env = self.environment
+        env = {**self.environment, **context.environment}
         return measure.run(context.meter, self.command, library, extra_env=env, cwd=context.scratch)
 
 

@@ -191,7 +191,7 @@ Test(slab_watch, sampling_can_be_paused_and_goes_on) {
     cr_assert_eq(umfPoolFree(pool, block), OK);
     cr_assert_eq(load_relaxed(&live_records), 0, "a block sampled before the pause was forgotten");
     cr_assert_eq(slab_watch_start(pool->priv, NULL, SLAB_WATCH_EVERY), OK);
-    for (int i = 0; i < 10000; i++) { // what is ready already is used up first
+    for (int i = 0; i < 100000; i++) { // what is ready already is used up first
         cr_assert_eq(umfPoolFree(pool, umfPoolMalloc(pool, 100)), OK);
     }
     cr_assert_gt(load_relaxed(&record_count), 100);
@@ -214,7 +214,7 @@ Test(slab_watch, requests_are_counted_per_class) {
     }
     slab_theap_t *theap = slab_theap_find(pool->priv);
     unsigned cls = slab_class_of(48);
-    uint64_t handed = load_relaxed(&theap->watch->handed[cls]), ready = 0;
+    uint64_t handed = load_relaxed(&theap->watch->cls[cls].handed), ready = 0;
     for (slab_block_t *block = theap->ready[cls]; block != NULL; block = block->next) {
         ready++;
     }
