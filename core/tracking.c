@@ -5,7 +5,8 @@
  *
  * Order matters, since another thread may get an address the moment the provider has it back:
  *   alloc  provider, then map; the memory goes back when the map refuses it
- *   free   map, then provider; the entry is put back when the provider fails: the caller can retry
+ *   free   map, then provider; the entry is put back when the provider fails: the caller can
+ *          retry, and what is still there at the end of the pool is offered once more
  *   split, merge   provider, then map; undone at the provider when the map has no memory
  *
  * A wrapper without a pool serves a pool that was created without tracking and still needs to find
@@ -24,10 +25,18 @@
  * process there are two copies of this code, each must know the other's wrappers. */
 #define TRACKING_MAGIC UINT32_C(0x54464d55) /* "UMFT" */
 
+/* An allocation that the provider did not take back. */
+typedef struct tracking_leftover {
+    struct tracking_leftover *next;
+    uint64_t id; /* of its region since then: nobody freed it meanwhile */
+    void *ptr;
+} tracking_leftover_t;
+
 typedef struct tracking_provider {
     umf_memory_provider_handle_t upstream; /* the user's; not owned */
     umf_memory_pool_handle_t pool;         /* NULL: hidden */
     _Atomic(size_t) live;                  /* regions registered by this wrapper */
+    _Atomic(tracking_leftover_t *) leftovers; /* pushed by any thread, taken at the end */
 } tracking_provider_t;
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -83,6 +92,36 @@ static map_region_t *tracking_find(const tracking_provider_t *tracking, const vo
     return map_find_exact(ptr, tracking->pool, tracking->upstream);
 }
 
+/* Remembers what the provider did not take back: not every pool asks again. */
+static void tracking_keep(tracking_provider_t *tracking, void *ptr, const map_region_t *region) {
+    tracking_leftover_t *leftover = base_alloc(sizeof(*leftover));
+    if (leftover != NULL) {
+        leftover->id = load_relaxed(&region->id);
+        leftover->ptr = ptr;
+        leftover->next = load_relaxed(&tracking->leftovers);
+        // release: the end of the pool comes after all its calls, but the order costs nothing here
+        while (!cas_weak_release(&tracking->leftovers, &leftover->next, leftover)) {
+        }
+    }
+}
+
+/* Offers the provider once more what it did not take back and nobody freed since. */
+static void tracking_retry(tracking_provider_t *tracking) {
+    tracking_leftover_t *leftover = load_relaxed(&tracking->leftovers);
+    while (leftover != NULL) {
+        tracking_leftover_t *next = leftover->next;
+        map_region_t *region = tracking_find(tracking, leftover->ptr);
+        if (region != NULL && load_relaxed(&region->id) == leftover->id) {
+            size_t size = load_relaxed(&region->size);
+            map_remove(region);
+            fetch_sub_relaxed(&tracking->live, 1);
+            umfMemoryProviderFree(tracking->upstream, leftover->ptr, size);
+        }
+        base_free(leftover, sizeof(*leftover));
+        leftover = next;
+    }
+}
+
 static umf_result_t tracking_free(void *priv, void *ptr, size_t size) {
     tracking_provider_t *tracking = priv;
     map_region_t *region = ptr != NULL ? tracking_find(tracking, ptr) : NULL;
@@ -108,9 +147,11 @@ static umf_result_t tracking_free(void *priv, void *ptr, size_t size) {
     umf_result_t result = umfMemoryProviderFree(tracking->upstream, ptr, size);
     if (likely(result == UMF_RESULT_SUCCESS)) {
         fetch_sub_relaxed(&tracking->live, 1);
-    } else if (map_add(&info, NULL) != UMF_RESULT_SUCCESS) {
+    } else if (map_add(&info, &region) != UMF_RESULT_SUCCESS) {
         fetch_sub_relaxed(&tracking->live, 1);
         log_fatal("the provider did not take back %p, and the map has no memory to keep it", ptr);
+    } else {
+        tracking_keep(tracking, ptr, region);
     }
     return result;
 }
@@ -282,6 +323,7 @@ static umf_result_t tracking_initialize(const void *params, void **priv) {
  * umfPoolDestroy). */
 static umf_result_t tracking_finalize(void *priv) {
     tracking_provider_t *tracking = priv;
+    tracking_retry(tracking);
     size_t live = load_relaxed(&tracking->live);
     ipc_import_close_all(tracking);
     if (live != 0) {

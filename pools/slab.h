@@ -44,6 +44,8 @@ void *slab_provider_alloc(slab_pool_t *pool, size_t bytes, size_t alignment, map
                           bool *own_region);
 umf_result_t slab_provider_free(slab_pool_t *pool, void *ptr, size_t bytes, map_region_t *region,
                                 bool own_region);
+/* Offers the provider again what it did not take back. The first error, if there still is one. */
+umf_result_t slab_provider_free_leftovers(slab_pool_t *pool);
 
 /* ---- slab_theap.c: thread heaps ---- */
 

@@ -341,6 +341,7 @@ void slab_pool_trim(slab_pool_t *pool, size_t keep) {
             theap); // again: mail that parked heaps had for slabs that are this thread's by now
     }
     slab_chunk_purge(pool, true, keep);
+    slab_provider_free_leftovers(pool);
 }
 
 /* ---- statistics

@@ -174,8 +174,9 @@ void *slab_provider_alloc(slab_pool_t *pool, size_t bytes, size_t alignment, map
     return ptr;
 }
 
-umf_result_t slab_provider_free(slab_pool_t *pool, void *ptr, size_t bytes, map_region_t *region,
-                                bool own_region) {
+/* Gives memory to the provider. If that fails, it has a plain region in the map again. */
+static umf_result_t provider_free_once(slab_pool_t *pool, void *ptr, size_t bytes,
+                                       map_region_t *region, bool own_region) {
     // Before the memory goes: another thread may get the address at once.
     region->desc_at = NULL;
     region->pool_data = NULL;
@@ -185,6 +186,65 @@ umf_result_t slab_provider_free(slab_pool_t *pool, void *ptr, size_t bytes, map_
     int saved_errno = errno;
     umf_result_t result = umfMemoryProviderFree(pool->provider, ptr, bytes);
     errno = saved_errno;
+    if (unlikely(result != UMF_RESULT_SUCCESS) && own_region) { // the tracking does it by itself
+        map_region_info_t info = {
+            .base = ptr, .size = bytes, .provider = pool->provider, .hidden = true};
+        map_add(&info, NULL);
+    }
+    return result;
+}
+
+/*
+ * Memory that the provider did not take back (munmap fails in a process with too many mappings): its
+ * pages are given up, so that only addresses are lost, and it is offered again at each trim and at
+ * the end of the pool. A slab descriptor keeps it; without memory for one it is forgotten.
+ */
+static void leftover_add(slab_pool_t *pool, void *ptr, size_t bytes, bool own_region) {
+    slab_t *slab = slab_desc_new(pool);
+    if (slab == NULL) {
+        return;
+    }
+    int saved_errno = errno;
+    umfMemoryProviderPurgeForce(pool->provider, ptr, bytes);
+    errno = saved_errno;
+    store_relaxed(&slab->head.owner, MAP_OWNER_NONE);
+    slab->base = (uintptr_t)ptr;
+    slab->block_bytes = bytes;
+    slab->own_region = own_region;
+    lock_acquire(&pool->lock);
+    slab->next = pool->leftovers;
+    pool->leftovers = slab;
+    lock_release(&pool->lock);
+}
+
+umf_result_t slab_provider_free_leftovers(slab_pool_t *pool) {
+    umf_result_t result = UMF_RESULT_SUCCESS;
+    lock_acquire(&pool->lock);
+    slab_t *list = pool->leftovers;
+    pool->leftovers = NULL;
+    lock_release(&pool->lock);
+    while (list != NULL) {
+        slab_t *slab = list;
+        list = slab->next;
+        umf_memory_pool_handle_t owner =
+            slab->own_region ? NULL : tracking_provider_pool(pool->provider);
+        map_region_t *region = map_find_exact((void *)slab->base, owner);
+        umf_result_t freed =
+            region != NULL ? slab_provider_free(pool, (void *)slab->base, slab->block_bytes, region,
+                                                slab->own_region)
+                           : UMF_RESULT_SUCCESS; // the map had no memory to keep it
+        result = result == UMF_RESULT_SUCCESS ? freed : result;
+        slab_desc_free(pool, slab);
+    }
+    return result;
+}
+
+umf_result_t slab_provider_free(slab_pool_t *pool, void *ptr, size_t bytes, map_region_t *region,
+                                bool own_region) {
+    umf_result_t result = provider_free_once(pool, ptr, bytes, region, own_region);
+    if (unlikely(result != UMF_RESULT_SUCCESS)) {
+        leftover_add(pool, ptr, bytes, own_region);
+    }
     return result;
 }
 
@@ -629,7 +689,6 @@ void slab_chunk_purge(slab_pool_t *pool, bool force, size_t keep) {
 }
 
 umf_result_t slab_chunk_destroy_all(slab_pool_t *pool) {
-    umf_result_t result = UMF_RESULT_SUCCESS;
     core_slot_t *slot = &umf_core_state.slots[CORE_SLOT_SLAB];
     while (pool->chunks != NULL) {
         slab_chunk_t *chunk = pool->chunks;
@@ -643,8 +702,13 @@ umf_result_t slab_chunk_destroy_all(slab_pool_t *pool) {
                 desc_push(pool, slab);
             }
         }
-        umf_result_t freed = chunk_delete(pool, chunk);
-        result = result == UMF_RESULT_SUCCESS ? freed : result;
+        chunk_delete(pool, chunk);
+    }
+    umf_result_t result = slab_provider_free_leftovers(pool);
+    while (pool->leftovers != NULL) { // given up
+        slab_t *slab = pool->leftovers;
+        pool->leftovers = slab->next;
+        desc_push(pool, slab);
     }
     lock_acquire(&slot->lock);
     while (pool->free_slabs != NULL) {

@@ -219,6 +219,7 @@ typedef struct slab_pool {
     slab_cached_t cache[SLAB_CACHE_ENTRIES];
     size_t cache_bytes;
     slab_t *huge;                         /* live ones, linked by next and prev */
+    slab_t *leftovers; /* memory that the provider did not take back, see slab_chunk.c */
     size_t large_blocks, large_bytes;     /* live, of whole slices */
     size_t huge_blocks, huge_bytes;       /* live, with a provider allocation of their own */
     size_t reserved_bytes, reserved_peak; /* from the provider */
