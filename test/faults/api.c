@@ -45,7 +45,7 @@ static bool verbose;
         if (!(condition)) {                                                                        \
             fault_disarm();                                                                        \
             fprintf(stderr, "  %s:%d: not true: %s. ", __FILE__, __LINE__, #condition);            \
-            fprintf(stderr, " " __VA_ARGS__);                                                       \
+            fprintf(stderr, " " __VA_ARGS__);                                                      \
             fprintf(stderr, " (latest fault: %s)\n", fault_last());                                \
             _exit(1);                                                                              \
         }                                                                                          \
@@ -309,7 +309,7 @@ static const struct {
     const char *name;
     provider_t (*make)(void);
 } providers[] = {
-    {"os", os_private}, {"os-shared", os_shared}, {"os-shm", os_shm},
+    {"os", os_private},    {"os-shared", os_shared}, {"os-shm", os_shm},
     {"os-bind", os_bound}, {"file", file},
 };
 
@@ -317,7 +317,10 @@ static const struct {
     const char *name;
     pool_t (*make)(provider_t provider);
 } pools[] = {
-    {"slab", slab}, {"proxy", proxy}, {"disjoint", disjoint}, {"scalable", scalable},
+    {"slab", slab},
+    {"proxy", proxy},
+    {"disjoint", disjoint},
+    {"scalable", scalable},
 };
 
 typedef struct scenario {
@@ -325,7 +328,8 @@ typedef struct scenario {
     bool threads;
 } scenario_t;
 
-/* One round; the take-down is done with the system working again, as its errors cannot be undone. */
+/* One round; the take-down is done with the system working again, as its errors cannot be undone.
+ */
 static void scenario_run(const scenario_t *scenario, bool faults_to_the_end) {
     provider_t provider = providers[scenario->provider].make();
     if (provider == NULL) {
@@ -382,7 +386,8 @@ static void run_process(const scenario_t *scenario, bool warm, bool onwards, lon
     resources_t after = resources_now();
     REQUIRE(after.descriptors == before.descriptors, "%zu descriptors are open, %zu were",
             after.descriptors, before.descriptors);
-    REQUIRE(after.regions == before.regions, "%zu regions are left", after.regions - before.regions);
+    REQUIRE(after.regions == before.regions, "%zu regions are left",
+            after.regions - before.regions);
     REQUIRE(!warm || after.used <= before.used, "%zu bytes of metadata leaked",
             after.used - before.used);
     scenario_run(scenario, true); // and all works again

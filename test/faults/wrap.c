@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* See wrap.h. Each wrapper asks fault_hits() and then either fails as the system would, or calls the
- * real function. */
+/* See wrap.h. Each wrapper asks fault_hits() and then either fails as the system would, or calls
+ * the real function. */
 #define _GNU_SOURCE
 #include "wrap.h"
 

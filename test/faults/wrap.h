@@ -21,13 +21,14 @@ typedef enum fault_kind {
     FAULT_OPEN, /* open, openat, shm_open */
     FAULT_MEMFD,
     FAULT_FTRUNCATE, /* ftruncate, fallocate, posix_fallocate */
-    FAULT_SYSCALL,   /* mbind, get_mempolicy, pidfd_open, pidfd_getfd, memfd_secret; not futex, gettid */
+    FAULT_SYSCALL, /* mbind, get_mempolicy, pidfd_open, pidfd_getfd, memfd_secret; not futex, gettid
+                    */
     FAULT_DLOPEN,
     FAULT_KINDS
 } fault_kind_t;
 
-/* Arms: the n-th call from now (1: the next) fails; all later ones too with `onwards`. `kinds`: bits
- * 1 << kind that count. 0: only counts. */
+/* Arms: the n-th call from now (1: the next) fails; all later ones too with `onwards`. `kinds`:
+ * bits 1 << kind that count. 0: only counts. */
 void fault_arm(long n, bool onwards, unsigned kinds);
 /* Stops failing. Returns how many calls counted since fault_arm. */
 long fault_disarm(void);
