@@ -33,9 +33,9 @@ typedef struct tracking_leftover {
 } tracking_leftover_t;
 
 typedef struct tracking_provider {
-    umf_memory_provider_handle_t upstream; /* the user's; not owned */
-    umf_memory_pool_handle_t pool;         /* NULL: hidden */
-    _Atomic(size_t) live;                  /* regions registered by this wrapper */
+    umf_memory_provider_handle_t upstream;    /* the user's; not owned */
+    umf_memory_pool_handle_t pool;            /* NULL: hidden */
+    _Atomic(size_t) live;                     /* regions registered by this wrapper */
     _Atomic(tracking_leftover_t *) leftovers; /* pushed by any thread, taken at the end */
 } tracking_provider_t;
 

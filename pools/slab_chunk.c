@@ -195,9 +195,9 @@ static umf_result_t provider_free_once(slab_pool_t *pool, void *ptr, size_t byte
 }
 
 /*
- * Memory that the provider did not take back (munmap fails in a process with too many mappings): its
- * pages are given up, so that only addresses are lost, and it is offered again at each trim and at
- * the end of the pool. A slab descriptor keeps it; without memory for one it is forgotten.
+ * Memory that the provider did not take back (munmap fails in a process with too many mappings):
+ * its pages are given up, so that only addresses are lost, and it is offered again at each trim and
+ * at the end of the pool. A slab descriptor keeps it; without memory for one it is forgotten.
  */
 static void leftover_add(slab_pool_t *pool, void *ptr, size_t bytes, bool own_region) {
     slab_t *slab = slab_desc_new(pool);
@@ -228,7 +228,9 @@ umf_result_t slab_provider_free_leftovers(slab_pool_t *pool) {
         list = slab->next;
         umf_memory_pool_handle_t owner =
             slab->own_region ? NULL : tracking_provider_pool(pool->provider);
-        map_region_t *region = map_find_exact((void *)slab->base, owner);
+        umf_memory_provider_handle_t provider =
+            slab->own_region ? pool->provider : tracking_provider_upstream(pool->provider);
+        map_region_t *region = map_find_exact((void *)slab->base, owner, provider);
         umf_result_t freed =
             region != NULL ? slab_provider_free(pool, (void *)slab->base, slab->block_bytes, region,
                                                 slab->own_region)

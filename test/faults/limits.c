@@ -101,7 +101,7 @@ static void rounds(size_t limit) {
 }
 
 static void limit_resource(int which) {
-    const struct rlimit limit = {(rlim_t)150 << 20, (rlim_t)150 << 20};
+    const struct rlimit limit = {(rlim_t)80 << 20, (rlim_t)80 << 20};
     CHECK_INT(setrlimit((__rlimit_resource_t)which, &limit), 0);
     rounds((size_t)-1);
 }
