@@ -190,6 +190,9 @@ int main(int argc, char **argv) {
     if (request.check) {
         return run_check(request.json);
     }
+    if (request.attach != NULL) {
+        return run_attach(&request);
+    }
     if (!check_settings(&request, &settings) || !set_environment(&request)) {
         return RUN_FAILED;
     }

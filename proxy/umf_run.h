@@ -17,6 +17,7 @@ enum { RUN_SETTINGS_BYTES = 16 * 1024, RUN_PATH_BYTES = 4096 };
 typedef struct run_request {
     char settings[RUN_SETTINGS_BYTES]; /* UMF_PROXY */
     char file[RUN_PATH_BYTES];         /* UMF_PROXY_FILE; "": as it was */
+    const char *attach, *every;        /* NULL: not given */
     const char *library;               /* NULL: the one that belongs to this program */
     bool print, check, json, help, keys, version;
     char **program; /* and its arguments; [0] is NULL when there is none */
@@ -34,5 +35,8 @@ bool run_preset(const char *name, char *path, size_t bytes);
 
 /* --check: what this machine offers, on stdout. Returns the exit status. */
 int run_check(bool json);
+
+/* --attach: statistics of another process, on stdout. Returns the exit status. */
+int run_attach(const run_request_t *request);
 
 #endif /* UMF_PROXY_UMF_RUN_H */

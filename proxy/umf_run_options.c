@@ -164,6 +164,14 @@ static bool apply_special(run_request_t *request, const char *name, const char *
     if (strcmp(name, "config") == 0) {
         return set_file(request, value);
     }
+    if (strcmp(name, "attach") == 0) {
+        request->attach = value;
+        return true;
+    }
+    if (strcmp(name, "every") == 0) {
+        request->every = value;
+        return true;
+    }
     request->library = value;
     return true;
 }
@@ -178,7 +186,7 @@ typedef struct flag_row {
 static const flag_row_t flags[] = {
     {"print", 0, offsetof(run_request_t, print), "print the environment instead of running"},
     {"check", 0, offsetof(run_request_t, check), "show what this machine offers"},
-    {"json", 0, offsetof(run_request_t, json), "with --check: as JSON"},
+    {"json", 0, offsetof(run_request_t, json), "with --check or --attach: as JSON"},
     {"keys", 0, offsetof(run_request_t, keys), "list all settings"},
     {"help", 'h', offsetof(run_request_t, help), "this text"},
     {"version", 'V', offsetof(run_request_t, version), "the version"},
@@ -188,6 +196,8 @@ static const option_row_t specials[] = {
     {"preset", VALUE_NEEDED, "NAME", NULL, "settings of a preset, as in hpc-interleave"},
     {"config", VALUE_NEEDED, "FILE", NULL, "settings of a file, one a line"},
     {"library", VALUE_NEEDED, "FILE", NULL, "another libumf_proxy.so"},
+    {"attach", VALUE_NEEDED, "PID", NULL, "statistics of a running process, without stopping it"},
+    {"every", VALUE_NEEDED, "SECONDS", NULL, "with --attach: again and again"},
 };
 
 static void usage_line(const char *name, option_value_t value, const char *shown,
@@ -203,7 +213,8 @@ static void usage_line(const char *name, option_value_t value, const char *shown
 
 void run_usage(void) {
     puts("usage: umf-run [OPTION...] [--] PROGRAM [ARG...]\n"
-         "       umf-run --check [--json]\n\n"
+         "       umf-run --check [--json]\n"
+         "       umf-run --attach=PID [--every=SECONDS] [--json]\n\n"
          "Runs PROGRAM with its malloc, free, operator new, ... on libumf_proxy.\n\n"
          "Memory and pools:");
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -295,9 +306,10 @@ bool run_parse(int argc, char **argv, run_request_t *request) {
         }
     }
     request->program = argv + at;
-    bool done = request->help || request->version || request->keys || request->check;
-    if (request->json && !request->check) {
-        run_say("--json goes with --check");
+    bool done = request->help || request->version || request->keys || request->check ||
+                request->attach != NULL;
+    if (request->json && !request->check && request->attach == NULL) {
+        run_say("--json goes with --check or --attach");
         return false;
     }
     if (!done && !request->print && at == argc) {

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-# Tests of the statistics' reports: stats.sh LIBRARY PROGRAM, where PROGRAM is that of profile.sh.
+# Tests of the statistics' reports: stats.sh LIBRARY PROGRAM UMF_RUN, where PROGRAM is that of
+# profile.sh.
 set -u
-library=$1 program=$2
+library=$1 program=$2 umf_run=$3
 work=$(mktemp -d "${TMPDIR:-/tmp}/umf-stats.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -59,6 +60,21 @@ for _ in $(seq 200); do
     grep -q 1 "/proc/$sleeper/task/"*/comm 2>/dev/null
     grep -q umf-report "/proc/$sleeper/task/"*/comm 2>/dev/null && break
 done
+
+# From outside, as long as the process lives, without stopping it.
+"$umf_run" --attach=$sleeper >attached 2>attach_err
+if grep -q 'may not be read' attach_err; then
+    echo "part skipped: $(cat attach_err)"
+else
+    grep -q "^umf: statistics 1 of process $sleeper (sleep): attached" attached || fail "--attach: $(head -n 2 attached attach_err)"
+    awk '$2 == "small" && $6 > 0 { good = 1 } END { exit !good }' attached || fail "--attach shows no blocks"
+    [ "$(timeout 20 "$umf_run" --attach=$sleeper --every=0.1 --json 2>/dev/null | head -n 3 | grep -c '"complete":true')" -eq 3 ] ||
+        fail "--attach --every=0.1 --json: not three reports"
+    [ "$(awk '/^State/ { print $2 }' /proc/$sleeper/status)" = S ] || fail "the process was stopped"
+fi
+"$umf_run" --attach=$$ 2>attach_err && fail "a process without the library has statistics"
+[ "$(wc -l <attach_err)" -eq 1 ] || fail "not one line: $(cat attach_err)"
+
 kill -USR1 $sleeper
 for _ in $(seq 200); do
     [ -s by_signal.1 ] && break

@@ -82,7 +82,9 @@ refused 'no preset "nothing"' --preset=nothing
 refused '/nowhere: can not be found' --config=/nowhere
 refused '--library: /nowhere: No such file' --library=/nowhere
 refused 'unknown key "foo"' --set foo=1
-refused '--json goes with --check' --json
+refused '--json goes with --check or --attach' --json
+refused 'is no process id' --attach=x
+refused 'does not exist' --attach=2147483646
 refused 'not allowed without fixed.size of 4M' --fixed=1k
 UMF_PROXY=pool=none refused 'pool=none: not allowed'
 text=$("$run" --pool 2>&1)
