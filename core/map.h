@@ -54,17 +54,17 @@ typedef struct map_desc {
 typedef struct map_region {
     map_desc_t head;
     uintptr_t base;
-    _Atomic(size_t) size;                  /* bytes; changes by split and merge only */
-    umf_memory_pool_handle_t pool;         /* NULL: opened IPC mapping */
-    umf_memory_provider_handle_t provider; /* the user's provider */
-    _Atomic(uint64_t) id;                  /* unique in the process; 0: not registered */
+    _Atomic(size_t) size;          /* bytes; changes by split and merge only */
+    umf_memory_pool_handle_t pool; /* NULL: opened IPC mapping */
+    _Atomic(uint64_t) id;          /* unique in the process; 0: not registered */
     umf_usm_memory_type_t memory_type;
-    uint8_t level;             /* 0: not nested */
-    bool hidden;               /* tracking disabled: found by free(), unknown to umfPoolByPtr */
-    bool ipc_opened;           /* mapping of another process's memory */
-    bool dead;                 /* unregistered while children remained; under the map lock */
-    uint32_t children;         /* regions directly inside; under the map lock */
-    struct map_region *parent; /* region around this one, or NULL */
+    uint8_t level;   /* 0: not nested */
+    bool hidden;     /* tracking disabled: found by free(), unknown to umfPoolByPtr */
+    bool ipc_opened; /* mapping of another process's memory */
+    bool dead;       /* unregistered while children remained; under the map lock */
+    umf_memory_provider_handle_t provider; /* the user's provider */
+    uint32_t children;                     /* regions directly inside; under the map lock */
+    struct map_region *parent;             /* region around this one, or NULL */
     /* Set by a pool that puts its own descriptors over the slices: the one that belongs at addr, or
      * NULL for the region itself. Used to restore words when a nested region goes. Called under the
      * map lock. */
@@ -72,6 +72,7 @@ typedef struct map_region {
     void *pool_data;          /* belongs to the pool (slab: its chunk) */
     _Atomic(void *) ipc_data; /* belongs to the IPC layer */
 } map_region_t;
+static_assert(offsetof(map_region_t, dead) < 64, "a look-up reads one cache line of it");
 
 /*
  * Root and words hold offsets from the root itself, so that the all-zero state already means

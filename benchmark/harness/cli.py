@@ -232,8 +232,10 @@ def print_api_instructions(args):
     library = os.path.join(args.build, "libumf_proxy.so.1")
     programs = os.path.join(args.build, "benchmark")
     figures = api.pair_instructions(programs, library)
-    goals = api.instruction_goals(figures)
-    print("\n" + api.instruction_table(figures) + "\n\n" + api.goals_text(goals))
+    lookups = api.lookup_instructions(programs)
+    goals = api.instruction_goals(figures) + api.lookup_goals(lookups)
+    tables = [api.instruction_table(figures), api.lookup_instruction_table(lookups)]
+    print("\n" + "\n\n".join(tables + [api.goals_text(goals)]))
     return [text for text, holds in goals if not holds]
 
 
