@@ -43,8 +43,6 @@ static void start_standin(void) {
     }
 }
 
-TestSuite(cuda, .timeout = 60);
-
 /* ---- parameters and creation ----------------------------------------------------------------- */
 
 Test(cuda, every_setter_checks_the_handle) {

@@ -59,8 +59,6 @@ static void nothing_is_left(ze_context_handle_t context) {
     cr_assert_eq(level_zero_loader.zeContextDestroy(context), LEVEL_ZERO_OK);
 }
 
-TestSuite(level_zero, .timeout = 60);
-
 /* ---- parameters and creation ----------------------------------------------------------------- */
 
 Test(level_zero, every_setter_checks_its_handles) {

@@ -8,12 +8,16 @@
 #include <criterion/criterion.h>
 
 #include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <umf/experimental/ctl.h>
+#include <umf/ipc.h>
+#include <umf/memory_pool.h>
+#include <umf/pools/pool_disjoint.h>
 
 #include "level_zero_for_test.h"
 
@@ -49,8 +53,6 @@ static int open_descriptors(void) {
 static umf_memory_provider_handle_t device_provider(ze_context_handle_t context) {
     return level_zero_test_provider(context, ze.device[0], UMF_MEMORY_TYPE_DEVICE);
 }
-
-TestSuite(level_zero_ipc, .timeout = 60);
 
 Test(level_zero_ipc, export_mode_is_an_int) {
     start_standin();
@@ -206,6 +208,83 @@ Test(level_zero_ipc, a_failed_open_leaves_no_descriptor) {
         cr_assert_eq(umfMemoryProviderFree(provider, ptr, BLOCK), OK);
     }
     umfMemoryProviderDestroy(provider);
+}
+
+/* ---- pools ----------------------------------------------------------------------------------- */
+
+enum { POINTERS = 100, SHARERS = 8 };
+
+typedef struct shared_blocks {
+    umf_ipc_handler_handle_t handler;
+    void *block[POINTERS];
+} shared_blocks_t;
+
+/* Gets, opens, closes and puts all of them, in an order of its own. */
+static void *share_all(void *arg) {
+    shared_blocks_t *shared = arg;
+    for (size_t i = 0; i < POINTERS; i++) {
+        size_t at = (i * 37 + (uintptr_t)&at / 4096) % POINTERS;
+        umf_ipc_handle_t handle = NULL;
+        size_t size = 0;
+        void *opened = NULL;
+        cr_assert_eq(umfGetIPCHandle(shared->block[at], &handle, &size), OK);
+        cr_assert_eq(umfOpenIPCHandle(shared->handler, handle, &opened), OK);
+        cr_assert_eq(*(int *)opened, (int)at);
+        cr_assert_eq(umfCloseIPCHandle(opened), OK);
+        cr_assert_eq(umfPutIPCHandle(handle), OK);
+    }
+    return NULL;
+}
+
+static umf_memory_pool_handle_t pool_over(umf_memory_provider_handle_t provider) {
+    umf_memory_pool_handle_t pool = NULL;
+    cr_assert_eq(umfPoolCreate(umfDisjointPoolOps(), provider, NULL,
+                               UMF_POOL_CREATE_FLAG_OWN_PROVIDER, &pool),
+                 OK);
+    return pool;
+}
+
+static void share_by_pools(bool export) {
+    start_standin();
+    ze_context_handle_t context = level_zero_test_context(&ze);
+    umf_memory_provider_handle_t provider = device_provider(context);
+    use_export(provider, export);
+    umf_memory_pool_handle_t producer = pool_over(provider);
+    umf_memory_pool_handle_t consumer = pool_over(device_provider(context));
+    shared_blocks_t shared;
+    int before = open_descriptors();
+    cr_assert_eq(umfPoolGetIPCHandler(consumer, &shared.handler), OK);
+    for (int i = 0; i < POINTERS; i++) {
+        shared.block[i] = umfPoolMalloc(producer, 4000);
+        *(int *)shared.block[i] = i;
+    }
+    pthread_t thread[SHARERS];
+    for (int i = 0; i < SHARERS; i++) {
+        pthread_create(&thread[i], NULL, share_all, &shared);
+    }
+    for (int i = 0; i < SHARERS; i++) {
+        pthread_join(thread[i], NULL);
+    }
+    for (int i = 0; i < POINTERS; i++) {
+        cr_assert_eq(umfPoolFree(producer, shared.block[i]), OK);
+    }
+    cr_assert_eq(umfPoolDestroy(producer), OK);
+    cr_assert_eq(umfPoolDestroy(consumer), OK);
+    cr_assert_eq(ze.standin.live_blocks(), 0);
+    cr_assert_eq(ze.standin.live_opened(), 0);
+    cr_assert_leq(open_descriptors(), before);
+    if (!export && level_zero_loader.zeMemPutIpcHandle != NULL) {
+        cr_assert_eq(ze.standin.calls("zeMemPutIpcHandle"), ze.standin.calls("zeMemGetIpcHandle"));
+    }
+    cr_assert_eq(ze.standin.calls("zeMemOpenIpcHandle"), ze.standin.calls("zeMemCloseIpcHandle"));
+}
+
+Test(level_zero_ipc, pools_and_threads_by_handle) {
+    share_by_pools(false);
+}
+
+Test(level_zero_ipc, pools_and_threads_by_descriptor) {
+    share_by_pools(true);
 }
 
 /* ---- two processes --------------------------------------------------------------------------- */
