@@ -34,11 +34,11 @@
 
 #include "core/fork.h"
 #include "core/map.h"
+#include "pools/pool_common.h"
 
 enum {
     DISJOINT_BUCKETS_MAX = 64,
     DISJOINT_SHARDS_MAX = 32,
-    DISJOINT_NAME_MAX = 63,
     DISJOINT_LOOKUP_SHIFT = 11, /* look-up table of 2048 entries */
     DISJOINT_PAGE_SHIFT = 12,   /* granularity of the look-up table */
     DISJOINT_WORD_BITS = 64,    /* of a word of a bitmap */
@@ -54,7 +54,7 @@ typedef struct disjoint_settings {
     size_t min_bucket_size; /* 0: the provider's cache line size */
     int trace;
     struct umf_disjoint_pool_shared_limits_t *limits; /* or NULL; referenced */
-    char name[DISJOINT_NAME_MAX + 1];
+    char name[POOL_NAME_BYTES];
 } disjoint_settings_t;
 
 /* Descriptors are reused only within their bucket, so that a racing reader always sees a range that

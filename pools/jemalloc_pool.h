@@ -10,6 +10,7 @@
 
 #include "core/ctl.h"
 #include "pools/jemalloc_private.h"
+#include "pools/pool_common.h"
 
 extern const ctl_table_t jemalloc_ctl_table; /* pool_jemalloc.c */
 
@@ -51,7 +52,7 @@ struct jemalloc_pool {
     jemalloc_entry_t *entries;    /* under the module's lock */
     size_t live_retired;          /* `live` of entries that are gone; under the module's lock */
     jemalloc_pool_t *next_live;   /* under the module's lock */
-    char name[64];
+    char name[POOL_NAME_BYTES];
     _Atomic(uint32_t) *arena; /* arena_count of them: index + 1; 0: not made yet */
 };
 

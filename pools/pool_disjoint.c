@@ -14,6 +14,7 @@
 #include "core/pool_count.h"
 #include "core/tracking.h"
 #include "pools/disjoint_inl.h"
+#include "pools/pool_common.h"
 
 static const char DEFAULT_NAME[] = "disjoint";
 
@@ -41,16 +42,9 @@ static void settings_fill(disjoint_settings_t *settings) {
 }
 
 UMF_EXPORT umf_result_t umfDisjointPoolParamsCreate(umf_disjoint_pool_params_handle_t *hParams) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    umf_disjoint_pool_params_handle_t params = base_alloc(sizeof(*params));
-    if (params == NULL) {
-        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
-    }
-    settings_fill(&params->settings);
-    *hParams = params;
-    return UMF_RESULT_SUCCESS;
+    struct umf_disjoint_pool_params_t defaults;
+    settings_fill(&defaults.settings);
+    return pool_params_create(hParams, &defaults, sizeof(defaults));
 }
 
 UMF_EXPORT umf_result_t umfDisjointPoolParamsDestroy(umf_disjoint_pool_params_handle_t hParams) {
@@ -63,29 +57,17 @@ UMF_EXPORT umf_result_t umfDisjointPoolParamsDestroy(umf_disjoint_pool_params_ha
 
 UMF_EXPORT umf_result_t
 umfDisjointPoolParamsSetSlabMinSize(umf_disjoint_pool_params_handle_t hParams, size_t slabMinSize) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    hParams->settings.slab_min_size = slabMinSize;
-    return UMF_RESULT_SUCCESS;
+    POOL_PARAMS_SET(hParams, settings.slab_min_size, slabMinSize);
 }
 
 UMF_EXPORT umf_result_t umfDisjointPoolParamsSetMaxPoolableSize(
     umf_disjoint_pool_params_handle_t hParams, size_t maxPoolableSize) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    hParams->settings.max_poolable_size = maxPoolableSize;
-    return UMF_RESULT_SUCCESS;
+    POOL_PARAMS_SET(hParams, settings.max_poolable_size, maxPoolableSize);
 }
 
 UMF_EXPORT umf_result_t umfDisjointPoolParamsSetCapacity(umf_disjoint_pool_params_handle_t hParams,
                                                          size_t maxCapacity) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    hParams->settings.capacity = maxCapacity;
-    return UMF_RESULT_SUCCESS;
+    POOL_PARAMS_SET(hParams, settings.capacity, maxCapacity);
 }
 
 UMF_EXPORT umf_result_t umfDisjointPoolParamsSetMinBucketSize(
@@ -103,11 +85,7 @@ UMF_EXPORT umf_result_t umfDisjointPoolParamsSetMinBucketSize(
 
 UMF_EXPORT umf_result_t umfDisjointPoolParamsSetTrace(umf_disjoint_pool_params_handle_t hParams,
                                                       int poolTrace) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    hParams->settings.trace = poolTrace;
-    return UMF_RESULT_SUCCESS;
+    POOL_PARAMS_SET(hParams, settings.trace, poolTrace);
 }
 
 UMF_EXPORT umf_result_t
@@ -124,13 +102,7 @@ umfDisjointPoolParamsSetSharedLimits(umf_disjoint_pool_params_handle_t hParams,
 
 UMF_EXPORT umf_result_t umfDisjointPoolParamsSetName(umf_disjoint_pool_params_handle_t hParams,
                                                      const char *name) {
-    if (hParams == NULL || name == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    size_t length = strnlen(name, DISJOINT_NAME_MAX);
-    memset(hParams->settings.name, 0, sizeof(hParams->settings.name));
-    memcpy(hParams->settings.name, name, length);
-    return UMF_RESULT_SUCCESS;
+    return pool_name_set(hParams != NULL ? hParams->settings.name : NULL, name);
 }
 
 /* ---- creation ------------------------------------------------------------------------------- */
@@ -434,11 +406,8 @@ static umf_result_t op_get_last_allocation_error(void *priv) {
 }
 
 static umf_result_t op_get_name(void *priv, const char **name) {
-    if (name == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    *name = priv != NULL ? ((disjoint_pool_t *)priv)->settings.name : DEFAULT_NAME;
-    return UMF_RESULT_SUCCESS;
+    return pool_name_get(priv != NULL ? ((disjoint_pool_t *)priv)->settings.name : DEFAULT_NAME,
+                         name);
 }
 
 static umf_result_t op_trim_memory(void *priv, size_t min_bytes_to_keep) {

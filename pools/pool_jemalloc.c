@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/pool_count.h"
 #include "pools/jemalloc_pool.h"
+#include "pools/pool_common.h"
 
 static const char JEMALLOC_DEFAULT_NAME[] = "jemalloc";
 enum { JEMALLOC_ARENAS_PER_CPU = 4 };
@@ -31,16 +32,9 @@ static void params_fill(struct umf_jemalloc_pool_params_t *params) {
 }
 
 UMF_EXPORT umf_result_t umfJemallocPoolParamsCreate(umf_jemalloc_pool_params_handle_t *hParams) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    umf_jemalloc_pool_params_handle_t params = base_alloc(sizeof(*params));
-    if (params == NULL) {
-        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
-    }
-    params_fill(params);
-    *hParams = params;
-    return UMF_RESULT_SUCCESS;
+    struct umf_jemalloc_pool_params_t defaults;
+    params_fill(&defaults);
+    return pool_params_create(hParams, &defaults, sizeof(defaults));
 }
 
 UMF_EXPORT umf_result_t umfJemallocPoolParamsDestroy(umf_jemalloc_pool_params_handle_t hParams) {
@@ -50,21 +44,12 @@ UMF_EXPORT umf_result_t umfJemallocPoolParamsDestroy(umf_jemalloc_pool_params_ha
 
 UMF_EXPORT umf_result_t umfJemallocPoolParamsSetNumArenas(umf_jemalloc_pool_params_handle_t hParams,
                                                           size_t numArenas) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    hParams->arenas = numArenas;
-    return UMF_RESULT_SUCCESS;
+    POOL_PARAMS_SET(hParams, arenas, numArenas);
 }
 
 UMF_EXPORT umf_result_t umfJemallocPoolParamsSetName(umf_jemalloc_pool_params_handle_t hParams,
                                                      const char *name) {
-    if (hParams == NULL || name == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    strncpy(hParams->name, name, sizeof(hParams->name) - 1);
-    hParams->name[sizeof(hParams->name) - 1] = '\0';
-    return UMF_RESULT_SUCCESS;
+    return pool_name_set(hParams != NULL ? hParams->name : NULL, name);
 }
 
 /* ---- creation -------------------------------------------------------------------------------- */
@@ -247,11 +232,8 @@ static umf_result_t op_get_last_allocation_error(void *priv) {
 /* ---- the rest -------------------------------------------------------------------------------- */
 
 static umf_result_t op_get_name(void *priv, const char **name) {
-    if (name == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    *name = priv != NULL ? ((jemalloc_pool_t *)priv)->name : JEMALLOC_DEFAULT_NAME;
-    return UMF_RESULT_SUCCESS;
+    return pool_name_get(priv != NULL ? ((jemalloc_pool_t *)priv)->name : JEMALLOC_DEFAULT_NAME,
+                         name);
 }
 
 /* ---- CTL ------------------------------------------------------------------------------------- */
@@ -294,7 +276,8 @@ static umf_result_t serve_post_initialize(const ctl_call_t *call, ctl_value_t *v
 
 static const ctl_node_t ctl_nodes[] = {
     {"params.num_arenas", UMF_CTL_SIZE, CTL_RW, serve_num_arenas, 0,
-     "Arenas of the pool; 0 sets four per CPU. Settable as a default only.", 0, JEMALLOC_ARENAS_MAX},
+     "Arenas of the pool; 0 sets four per CPU. Settable as a default only.", 0,
+     JEMALLOC_ARENAS_MAX},
     {"trim", UMF_CTL_NONE, CTL_X, serve_trim, 0,
      "Returns the memory that no block and no other thread's cache uses.", 0, 0},
     CTL_POST_INITIALIZE(serve_post_initialize),

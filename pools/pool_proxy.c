@@ -9,6 +9,7 @@
 #include "core/base_alloc.h"
 #include "core/map.h"
 #include "core/tracking.h"
+#include "pools/pool_common.h"
 
 typedef struct proxy_pool {
     umf_memory_provider_handle_t provider; /* a tracking wrapper in any case */
@@ -102,11 +103,7 @@ static umf_result_t proxy_get_last_allocation_error(void *priv) {
 
 static umf_result_t proxy_get_name(void *priv, const char **name) {
     (void)priv;
-    if (name == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    *name = "proxy";
-    return UMF_RESULT_SUCCESS;
+    return pool_name_get("proxy", name);
 }
 
 static umf_result_t proxy_trim_memory(void *priv, size_t min_bytes_to_keep) {

@@ -13,18 +13,18 @@
 #include "core/base_alloc.h"
 #include "core/ctl.h"
 #include "core/log.h"
+#include "pools/pool_common.h"
 #include "pools/scalable_library.h"
 
 static const char SCALABLE_DEFAULT_NAME[] = "scalable";
 enum {
-    SCALABLE_NAME_BYTES = 64,
     SCALABLE_GRANULARITY = 2 * 1024 * 1024, /* a huge page of x86-64 */
 };
 
 struct umf_scalable_pool_params_t {
     size_t granularity;
     bool keep_all_memory;
-    char name[SCALABLE_NAME_BYTES];
+    char name[POOL_NAME_BYTES];
 };
 
 typedef struct scalable_pool {
@@ -33,7 +33,7 @@ typedef struct scalable_pool {
     size_t granularity;
     bool keep_all_memory;
     bool ready; /* post_initialize has run: the settings stand */
-    char name[SCALABLE_NAME_BYTES];
+    char name[POOL_NAME_BYTES];
 } scalable_pool_t;
 
 /* Of this thread: outcome of its last allocation, and the pool that it was for. */
@@ -74,16 +74,9 @@ static void params_fill(struct umf_scalable_pool_params_t *params) {
 }
 
 UMF_EXPORT umf_result_t umfScalablePoolParamsCreate(umf_scalable_pool_params_handle_t *hParams) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    umf_scalable_pool_params_handle_t params = base_alloc(sizeof(*params));
-    if (params == NULL) {
-        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
-    }
-    params_fill(params);
-    *hParams = params;
-    return UMF_RESULT_SUCCESS;
+    struct umf_scalable_pool_params_t defaults;
+    params_fill(&defaults);
+    return pool_params_create(hParams, &defaults, sizeof(defaults));
 }
 
 UMF_EXPORT umf_result_t umfScalablePoolParamsDestroy(umf_scalable_pool_params_handle_t hParams) {
@@ -109,21 +102,12 @@ umfScalablePoolParamsSetGranularity(umf_scalable_pool_params_handle_t hParams, s
 
 UMF_EXPORT umf_result_t umfScalablePoolParamsSetKeepAllMemory(
     umf_scalable_pool_params_handle_t hParams, bool keepAllMemory) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    hParams->keep_all_memory = keepAllMemory;
-    return UMF_RESULT_SUCCESS;
+    POOL_PARAMS_SET(hParams, keep_all_memory, keepAllMemory);
 }
 
 UMF_EXPORT umf_result_t umfScalablePoolParamsSetName(umf_scalable_pool_params_handle_t hParams,
                                                      const char *name) {
-    if (hParams == NULL || name == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    strncpy(hParams->name, name, SCALABLE_NAME_BYTES - 1);
-    hParams->name[SCALABLE_NAME_BYTES - 1] = '\0';
-    return UMF_RESULT_SUCCESS;
+    return pool_name_set(hParams != NULL ? hParams->name : NULL, name);
 }
 
 /* ---- raw memory ------------------------------------------------------------------------------ */
@@ -299,11 +283,8 @@ static umf_result_t op_get_last_allocation_error(void *priv) {
 }
 
 static umf_result_t op_get_name(void *priv, const char **name) {
-    if (name == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    *name = priv != NULL ? ((scalable_pool_t *)priv)->name : SCALABLE_DEFAULT_NAME;
-    return UMF_RESULT_SUCCESS;
+    return pool_name_get(priv != NULL ? ((scalable_pool_t *)priv)->name : SCALABLE_DEFAULT_NAME,
+                         name);
 }
 
 /* ---- CTL ------------------------------------------------------------------------------------- */

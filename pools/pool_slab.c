@@ -4,16 +4,16 @@
 
 #include "core/log.h"
 #include "core/pool_count.h"
+#include "pools/pool_common.h"
 #include "pools/slab_inl.h"
 
 static const char SLAB_DEFAULT_NAME[] = "slab";
-enum { SLAB_NAME_MAX = 63 };
 
 struct umf_slab_pool_params_t {
     size_t chunk_bytes;
     uint32_t purge_delay_ms;
     bool keep_all;
-    char name[SLAB_NAME_MAX + 1];
+    char name[POOL_NAME_BYTES];
 };
 
 /* Why the latest failed allocation of this thread failed; a success does not reset it. */
@@ -25,16 +25,9 @@ static void params_fill(struct umf_slab_pool_params_t *params) {
 }
 
 UMF_EXPORT umf_result_t umfSlabPoolParamsCreate(umf_slab_pool_params_handle_t *hParams) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    umf_slab_pool_params_handle_t params = base_alloc(sizeof(*params));
-    if (params == NULL) {
-        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
-    }
-    params_fill(params);
-    *hParams = params;
-    return UMF_RESULT_SUCCESS;
+    struct umf_slab_pool_params_t defaults;
+    params_fill(&defaults);
+    return pool_params_create(hParams, &defaults, sizeof(defaults));
 }
 
 UMF_EXPORT umf_result_t umfSlabPoolParamsDestroy(umf_slab_pool_params_handle_t hParams) {
@@ -59,30 +52,17 @@ UMF_EXPORT umf_result_t umfSlabPoolParamsSetChunkSize(umf_slab_pool_params_handl
 
 UMF_EXPORT umf_result_t umfSlabPoolParamsSetPurgeDelay(umf_slab_pool_params_handle_t hParams,
                                                        uint32_t milliseconds) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    hParams->purge_delay_ms = milliseconds;
-    return UMF_RESULT_SUCCESS;
+    POOL_PARAMS_SET(hParams, purge_delay_ms, milliseconds);
 }
 
 UMF_EXPORT umf_result_t umfSlabPoolParamsSetKeepAll(umf_slab_pool_params_handle_t hParams,
                                                     bool keepAll) {
-    if (hParams == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    hParams->keep_all = keepAll;
-    return UMF_RESULT_SUCCESS;
+    POOL_PARAMS_SET(hParams, keep_all, keepAll);
 }
 
 UMF_EXPORT umf_result_t umfSlabPoolParamsSetName(umf_slab_pool_params_handle_t hParams,
                                                  const char *name) {
-    if (hParams == NULL || name == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    strncpy(hParams->name, name, SLAB_NAME_MAX);
-    hParams->name[SLAB_NAME_MAX] = '\0';
-    return UMF_RESULT_SUCCESS;
+    return pool_name_set(hParams != NULL ? hParams->name : NULL, name);
 }
 
 /* ---- operations
@@ -249,11 +229,7 @@ static umf_result_t op_get_last_allocation_error(void *pool) {
 }
 
 static umf_result_t op_get_name(void *pool, const char **name) {
-    if (name == NULL) {
-        return UMF_RESULT_ERROR_INVALID_ARGUMENT;
-    }
-    *name = pool != NULL ? ((slab_pool_t *)pool)->name : SLAB_DEFAULT_NAME;
-    return UMF_RESULT_SUCCESS;
+    return pool_name_get(pool != NULL ? ((slab_pool_t *)pool)->name : SLAB_DEFAULT_NAME, name);
 }
 
 static umf_result_t op_trim_memory(void *pool, size_t keep) {

@@ -23,6 +23,7 @@
 #include "core/map.h"
 #include "core/pool_fast.h"
 #include "core/provider.h"
+#include "pools/pool_common.h"
 #include "pools/slab_classes.h"
 
 typedef pool_fast_block_t slab_block_t;
@@ -198,7 +199,7 @@ typedef struct slab_pool {
     bool zeroed;                     /* the provider's fresh memory reads as zero */
     umf_memory_pool_handle_t handle; /* POOL_FAST_NO_POOL: driven by its table alone */
     bool process; /* serves malloc of the process: slab_process_theap follows it */
-    char name[64];
+    char name[POOL_NAME_BYTES];
     /* Template of the heaps: lets a process pool send sizes to its dispatcher. */
     uint8_t class_of[SLAB_FAST_MAX + 1];
     size_t medium_max;
@@ -218,7 +219,7 @@ typedef struct slab_pool {
     uint32_t purging; /* purges under way: ticks that fall due meanwhile wait for the next */
     slab_cached_t cache[SLAB_CACHE_ENTRIES];
     size_t cache_bytes;
-    slab_t *huge;                         /* live ones, linked by next and prev */
+    slab_t *huge;      /* live ones, linked by next and prev */
     slab_t *leftovers; /* memory that the provider did not take back, see slab_chunk.c */
     size_t large_blocks, large_bytes;     /* live, of whole slices */
     size_t huge_blocks, huge_bytes;       /* live, with a provider allocation of their own */
