@@ -11,8 +11,12 @@
  *   realloc  a block of the process pool moves to the boot pool
  *
  * Threads that the driver starts while it is being initialised got their heap from the boot pool,
- * and keep it. What is not covered: a program that calls the driver by itself, whose malloc then
- * needs a new chunk.
+ * and keep it.
+ *
+ * A program may call the driver by itself, and malloc be called in there. When such a call needs
+ * new memory of the driver (driver_stack.c tells), the driver is not entered a second time: one
+ * block is always kept in reserve for this; without it the boot pool serves. What is freed in there
+ * is given back to the driver by the next call that may enter it.
  *
  * Fork. Drivers do not work in a child, and their memory is shared with it, or missing there. The
  * child gets private copies at the same addresses of what it can read, never calls the driver
@@ -34,15 +38,24 @@
 #include "core/provider.h"
 #include "pools/slab.h"
 #include "providers/block_table.h"
+#include "proxy/driver_stack.h"
 #include "proxy/process_pool.h"
 
+enum {
+    RESERVE_BYTES = 4 << 20,
+    BLOCK_PENDING = 1, /* in block_entry_t.what: freed by the pool, not yet by the driver */
+};
+
 UMF_TLS unsigned driver_guard_depth;
+UMF_TLS bool driver_guard_refused;
 static UMF_TLS void *deferred; /* blocks to free, linked through their first word */
 
 static struct {
     umf_memory_provider_ops_t driver; /* the provider's own operations */
     umf_lock_t lock;                  /* LOCK_RANK_PROVIDER */
-    block_table_t blocks;             /* live; under lock */
+    block_table_t blocks;             /* live, or pending; under lock */
+    block_entry_t reserve;            /* under lock; ptr NULL: used up */
+    _Atomic(size_t) pending;          /* such blocks */
     _Atomic(bool) cut_off;            /* in a forked child: no driver any more */
     fork_node_t fork;
     provider_extension_entry_t extension;
@@ -73,6 +86,7 @@ static void free_deferred(void) {
 static void guard_leave(slab_theap_t *process_heap) {
     int saved_errno = errno;
     slab_process_theap = process_heap;
+    driver_stack_scrub();
     if (--driver_guard_depth == 0) {
         free_deferred();
     }
@@ -90,28 +104,92 @@ static bool cut_off(void) {
     return load_relaxed(&guard.cut_off); // set while the child has one thread
 }
 
-static umf_result_t guard_free(void *priv, void *ptr, size_t size);
+static bool table_add(const block_entry_t *entry) {
+    lock_acquire(&guard.lock);
+    bool added = block_table_add(&guard.blocks, entry);
+    lock_release(&guard.lock);
+    return added;
+}
+
+/* The driver is among the callers: the reserve, if it is good for this. */
+static umf_result_t reserve_take(size_t size, size_t alignment, void **ptr) {
+    block_entry_t entry = {0};
+    lock_acquire(&guard.lock);
+    if (size <= guard.reserve.size && (uintptr_t)guard.reserve.ptr % (alignment | 1) == 0 &&
+        block_table_add(&guard.blocks, &guard.reserve)) {
+        entry = guard.reserve;
+        guard.reserve = (block_entry_t){0};
+    }
+    lock_release(&guard.lock);
+    if (entry.ptr == NULL) {
+        driver_guard_refused = true;
+        return UMF_RESULT_ERROR_NOT_SUPPORTED;
+    }
+    *ptr = entry.ptr;
+    return UMF_RESULT_SUCCESS;
+}
+
+/* Inside the driver. Without memory for it there is no reserve. */
+static void reserve_fill(void *priv) {
+    block_entry_t entry = {.size = RESERVE_BYTES};
+    lock_acquire(&guard.lock);
+    bool there = guard.reserve.ptr != NULL;
+    lock_release(&guard.lock);
+    if (there ||
+        guard.driver.alloc(priv, entry.size, MAP_SLICE_BYTES, &entry.ptr) != UMF_RESULT_SUCCESS) {
+        return;
+    }
+    lock_acquire(&guard.lock);
+    there = guard.reserve.ptr != NULL; // another thread was faster
+    guard.reserve = there ? guard.reserve : entry;
+    lock_release(&guard.lock);
+    if (there) {
+        guard.driver.free(priv, entry.ptr, entry.size);
+    }
+}
+
+static bool pending_take(block_entry_t *entry) {
+    bool found = false;
+    lock_acquire(&guard.lock);
+    for (size_t i = 0; i < guard.blocks.capacity && !found; i++) {
+        block_entry_t slot = guard.blocks.slots[i];
+        found = slot.ptr != NULL && (slot.what & BLOCK_PENDING) != 0 &&
+                block_table_remove(&guard.blocks, slot.ptr, entry);
+    }
+    lock_release(&guard.lock);
+    return found;
+}
+
+/* Inside the driver. */
+static void pending_free(void *priv) {
+    block_entry_t entry;
+    while (load_relaxed(&guard.pending) != 0 && pending_take(&entry)) {
+        fetch_sub_relaxed(&guard.pending, 1);
+        guard.driver.free(priv, entry.ptr, entry.size);
+    }
+}
 
 static umf_result_t guard_alloc(void *priv, size_t size, size_t alignment, void **ptr) {
     if (cut_off()) {
         return UMF_RESULT_ERROR_NOT_SUPPORTED;
     }
+    if (driver_guard_depth == 0 && driver_stack_has_driver()) {
+        return reserve_take(size, alignment, ptr);
+    }
     block_entry_t entry = {.size = size};
     slab_theap_t *heap = guard_enter();
+    pending_free(priv);
     umf_result_t result = guard.driver.alloc(priv, size, alignment, &entry.ptr);
+    if (result == UMF_RESULT_SUCCESS && !table_add(&entry)) {
+        guard.driver.free(priv, entry.ptr, size);
+        result = UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
+    }
+    if (result == UMF_RESULT_SUCCESS) {
+        reserve_fill(priv);
+        *ptr = entry.ptr;
+    }
     guard_leave(heap);
-    if (result != UMF_RESULT_SUCCESS) {
-        return result;
-    }
-    lock_acquire(&guard.lock);
-    bool added = block_table_add(&guard.blocks, &entry);
-    lock_release(&guard.lock);
-    if (!added) {
-        guard_free(priv, entry.ptr, size);
-        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
-    }
-    *ptr = entry.ptr;
-    return UMF_RESULT_SUCCESS;
+    return result;
 }
 
 /* In a forked child: blocks are private copies. Odd ends share pages with neighbours, these stay.
@@ -132,13 +210,18 @@ static umf_result_t guard_free(void *priv, void *ptr, size_t size) {
     if (cut_off()) {
         return known ? copy_free(ptr, entry.size) : UMF_RESULT_SUCCESS;
     }
+    if (known && driver_guard_depth == 0 && driver_stack_has_driver()) {
+        entry.what = BLOCK_PENDING;
+        if (table_add(&entry)) {
+            fetch_add_relaxed(&guard.pending, 1);
+        } // else the driver keeps it
+        return UMF_RESULT_SUCCESS;
+    }
     slab_theap_t *heap = guard_enter();
-    umf_result_t result = guard.driver.free(priv, ptr, size);
+    umf_result_t result = guard.driver.free(priv, ptr, known ? entry.size : size);
     guard_leave(heap);
-    if (result != UMF_RESULT_SUCCESS && known) {
-        lock_acquire(&guard.lock);
-        known = block_table_add(&guard.blocks, &entry);
-        lock_release(&guard.lock);
+    if (result != UMF_RESULT_SUCCESS && known && !table_add(&entry)) {
+        log_error("no memory to remember a block that the driver did not take back");
     }
     return result;
 }
@@ -247,6 +330,7 @@ static void guard_fork_child(void *arg) {
 /* ---- installation ---- */
 
 void driver_guard_install(umf_memory_provider_handle_t provider) {
+    driver_stack_learn();
     umf_memory_provider_ops_t *ops = &provider->ops;
     guard.driver = *ops;
     ops->alloc = guard_alloc;

@@ -11,6 +11,10 @@
 /* > 0: this thread is inside the driver on behalf of the process pool. */
 extern UMF_TLS unsigned driver_guard_depth;
 
+/* This thread's latest request was refused because the driver is among its callers: it is served in
+ * another way, without a word. */
+extern UMF_TLS bool driver_guard_refused;
+
 /* Puts the guard around a provider that is to serve the process pool; once in a process. */
 void driver_guard_install(umf_memory_provider_handle_t provider);
 
