@@ -94,7 +94,18 @@ void slab_theap_flush(slab_theap_t *theap);
 /* Empties the heaps of finished threads: those parked for a while, or all. */
 void slab_theap_sweep_parked(slab_pool_t *pool, bool all);
 void slab_theap_destroy_all(slab_pool_t *pool);
-/* Fork: see slab_theap.c. */
+/* Takes in all slabs with remote frees. The caller holds the heap. */
+void slab_theap_take_mail(slab_theap_t *theap);
+/* Parked heaps: takes one out (the caller holds it then); puts one back to be the next; the same
+ * with the lock held, or as the only thread. */
+slab_theap_t *slab_parked_pop(slab_pool_t *pool);
+void slab_parked_push(slab_pool_t *pool, slab_theap_t *theap);
+void slab_parked_link_first(slab_pool_t *pool, slab_theap_t *theap);
+/* Nothing that the heap's thread was doing with the slab is trusted. */
+void slab_theap_distrust(slab_t *slab);
+/* slab_thread.c: what a forked child does. */
+void slab_thread_fork_child(void);
+/* slab_fork.c */
 void slab_theap_fork_prepare(slab_pool_t *pool);
 void slab_theap_fork_child(slab_pool_t *pool);
 

@@ -6,25 +6,11 @@
  * KiB at a time, so that memory is touched as it is needed), slabs that came by mail, the fullest
  * of some available slabs, slabs of finished threads, new slices. A refill detaches the slab's
  * whole free list: malloc then works without looking at the slab.
- *
- * A thread's heaps are found through one thread-local pointer to its record: a small cache by pool
- * id, then a table. When the thread ends, a pthread key destructor (which puts itself off for one
- * round, since other destructors may still allocate) parks its heaps in their pools; the next
- * thread of the pool takes a parked heap over as it is, ready lists and all. Threads that need
- * slabs take them from parked heaps, and empty those that have waited for a while. What the thread
- * allocates after that comes from the pool's shared heap.
- *
- * Fork: a child has one thread. Heaps of the others may have been caught anywhere, on pages that
- * were copied at different times; nothing in them is trusted. Their live blocks stay valid, and
- * those the child frees are reused (all other blocks of such slabs count as used for ever). The
- * forking thread's own heap is consistent, except that frees by other threads may have been under
- * way: it brings home what was sent before the fork, and forgets (loses) the few sent during it.
  */
 #include "pools/slab.h"
 #include "pools/slab_watch.h"
 
 #include <limits.h>
-#include <pthread.h>
 #include <string.h>
 
 enum {
@@ -238,7 +224,7 @@ static bool slab_counts_down(const slab_t *slab) {
  */
 
 /* Takes in all slabs with remote frees. The caller holds the heap. */
-static void theap_take_mail(slab_theap_t *theap) {
+void slab_theap_take_mail(slab_theap_t *theap) {
     slab_t *slab = slab_remote_open_mailbox(theap);
     while (slab != NULL) {
         slab_t *next = slab->mail_next; // before the bit is cleared: then it may be mailed again
@@ -307,7 +293,7 @@ static void theap_drop_current(slab_theap_t *theap, unsigned cls) {
 
 void slab_theap_flush(slab_theap_t *theap) {
     slab_remote_flush(theap);
-    theap_take_mail(theap);
+    slab_theap_take_mail(theap);
     for (unsigned cls = 0; cls < SLAB_CLASSES; cls++) {
         theap_drop_current(theap, cls);
     }
@@ -319,7 +305,7 @@ UMF_RACY static bool parked_none(const slab_pool_t *pool) {
 }
 
 /* Takes a parked heap out of the pool's list: the caller holds it then. */
-static slab_theap_t *parked_pop(slab_pool_t *pool) {
+slab_theap_t *slab_parked_pop(slab_pool_t *pool) {
     if (parked_none(pool)) {
         return NULL;
     }
@@ -337,7 +323,7 @@ static slab_theap_t *parked_pop(slab_pool_t *pool) {
 }
 
 /* Lock held (or the only thread of a forked child). */
-static void parked_link_first(slab_pool_t *pool, slab_theap_t *theap) {
+void slab_parked_link_first(slab_pool_t *pool, slab_theap_t *theap) {
     theap->next_parked = pool->parked;
     theap->parked = true;
     if (pool->parked == NULL) {
@@ -347,9 +333,9 @@ static void parked_link_first(slab_pool_t *pool, slab_theap_t *theap) {
 }
 
 /* The next thread gets the heap parked last: its memory is in the cache. */
-static void parked_push(slab_pool_t *pool, slab_theap_t *theap) {
+void slab_parked_push(slab_pool_t *pool, slab_theap_t *theap) {
     lock_acquire(&pool->lock);
-    parked_link_first(pool, theap);
+    slab_parked_link_first(pool, theap);
     lock_release(&pool->lock);
 }
 
@@ -357,7 +343,7 @@ static void parked_push(slab_pool_t *pool, slab_theap_t *theap) {
 static void parked_push_last(slab_pool_t *pool, slab_theap_t *theap) {
     lock_acquire(&pool->lock);
     if (pool->parked == NULL) {
-        parked_link_first(pool, theap);
+        slab_parked_link_first(pool, theap);
     } else {
         theap->next_parked = NULL;
         theap->parked = true;
@@ -382,14 +368,14 @@ static void parked_flush(slab_theap_t *theap) {
 /* Moves a slab of the class over from a parked heap, if the next one has any. */
 static slab_t *theap_adopt(slab_theap_t *theap, unsigned cls) {
     slab_pool_t *pool = theap->pool;
-    slab_theap_t *other = parked_pop(pool);
+    slab_theap_t *other = slab_parked_pop(pool);
     if (other == NULL) {
         return NULL;
     }
     if (parked_is_old(other)) {
         parked_flush(other);
     } else {
-        theap_take_mail(other);
+        slab_theap_take_mail(other);
     }
     slab_t *slab = available_pick(other, cls);
     if (slab == NULL && other->current[cls] != NULL) {
@@ -416,14 +402,14 @@ void slab_theap_sweep_parked(slab_pool_t *pool, bool all) {
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        slab_theap_t *theap = parked_pop(pool);
+        slab_theap_t *theap = slab_parked_pop(pool);
         if (theap == NULL) {
             break;
         }
         if (all || parked_is_old(theap)) {
             parked_flush(theap);
         } else {
-            theap_take_mail(theap);
+            slab_theap_take_mail(theap);
         }
         parked_push_last(pool, theap);
     }
@@ -487,7 +473,7 @@ UMF_INLINE uint32_t tick_weight(unsigned cls) {
 
 UMF_INLINE slab_t *theap_supply(slab_theap_t *theap, unsigned cls, bool *extended) {
     if (unlikely(load_relaxed(&theap->mailbox) != NULL)) {
-        theap_take_mail(theap);
+        slab_theap_take_mail(theap);
     }
     slab_t *slab = theap->current[cls];
     *extended = false;
@@ -602,279 +588,14 @@ void *slab_theap_shared_alloc(slab_pool_t *pool, unsigned cls) {
     return block;
 }
 
-/* ---- heaps and threads
- * ------------------------------------------------------------------------------------------------
- */
-
-static const slab_thread_t thread_none;
-static const slab_thread_t thread_retired = {.retired = true};
-UMF_TLS slab_thread_t *slab_thread = (slab_thread_t *)&thread_none;
-
-/* One key per library: the destructor's code must be there as long as the key. */
-static pthread_key_t exit_key;
-static _Atomic(int) exit_key_state; // 0 none, 1 being made, 2 ready, 3 there is none
-
-static void thread_exit(void *arg);
-
-/* The call of the key's destructor that parks a thread's heaps. Not the first: destructors of other
- * keys may still allocate after it. And no later than that, since a thread may use a pool for the
- * first time in a late round of destructors. */
-enum { EXIT_ROUNDS = 2 };
-
-static bool exit_key_ready(void) {
-    int state = load_acquire(&exit_key_state);
-    while (state != 2 && state != 3) {
-        int none = 0;
-        if (state == 0 && cas_strong_acq_rel(&exit_key_state, &none, 1)) {
-            store_release(&exit_key_state, pthread_key_create(&exit_key, thread_exit) == 0 ? 2 : 3);
-        }
-        state = load_acquire(&exit_key_state);
-    }
-    return state == 2;
-}
-
-__attribute__((destructor)) static void exit_key_delete(void) {
-    int ready = 2;
-    if (cas_strong_acq_rel(&exit_key_state, &ready, 3)) {
-        pthread_key_delete(exit_key); // the library may be unmapped now
-    }
-}
-
-slab_theap_t *slab_theap_new(slab_pool_t *pool, bool shared) {
-    slab_theap_t *theap = shared ? NULL : parked_pop(pool);
-    if (theap != NULL) {
-        theap->flushed = false;
-        return theap;
-    }
-    theap = base_alloc(sizeof(slab_theap_t));
-    if (theap == NULL) {
-        return NULL;
-    }
-    theap->pool = pool;
-    theap->shared = shared;
-    pool_fast_set_handle(&theap->fast, shared ? POOL_FAST_NO_POOL : pool->handle);
-    theap->ticks = SLAB_TICK_REFILLS;
-    theap->batch_frees = SLAB_BATCH_FREES;
-    theap->medium_max = pool->medium_max;
-    memcpy(theap->class_of, pool->class_of, sizeof(pool->class_of));
-    lock_acquire(&pool->lock);
-    theap->next_of_pool = pool->theaps;
-    pool->theaps = theap;
-    pool->theap_count++;
-    lock_release(&pool->lock);
-    return theap;
-}
-
-/* Called once by a heap's thread and once by its pool, when they have no more use for it: the
- * second call frees it. acq_rel: what the first did to it happened before. */
-static void theap_let_go(slab_theap_t *theap) {
-    if (exchange_acq_rel(&theap->let_go, true)) {
-        base_free(theap, sizeof(*theap));
-    }
-}
-
-/* The slot's lock is held. */
-static slab_pool_t *pool_find_live(uint64_t id) {
-    slab_pool_t *pool = umf_core_state.slots[CORE_SLOT_SLAB].live;
-    while (pool != NULL && pool->id != id) {
-        pool = pool->next_live;
-    }
-    return pool;
-}
-
-/* Forgets heaps of destroyed pools; makes room for one more. */
-static bool record_reserve(slab_thread_t *record) {
-    core_slot_t *slot = &umf_core_state.slots[CORE_SLOT_SLAB];
-    if (record->count < record->room) {
-        return true;
-    }
-    lock_acquire(&slot->lock);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < record->count; i++) {
-        if (pool_find_live(record->entry[i].pool_id) != NULL) {
-            record->entry[kept++] = record->entry[i];
-        } else {
-            pool_fast_forget(&record->entry[i].theap->fast);
-            theap_let_go(record->entry[i].theap);
-        }
-    }
-    lock_release(&slot->lock);
-    record->count = kept;
-    if (kept < record->room) {
-        return true;
-    }
-    uint32_t room = record->room != 0 ? record->room * 2 : 4;
-    slab_thread_entry_t *entry = base_alloc(room * sizeof(slab_thread_entry_t));
-    if (entry == NULL) {
-        return false;
-    }
-    if (kept != 0) {
-        memcpy(entry, record->entry, kept * sizeof(slab_thread_entry_t));
-    }
-    base_free(record->entry, record->room * sizeof(slab_thread_entry_t));
-    record->entry = entry;
-    record->room = room;
-    return true;
-}
-
-/* The thread's record, made on first use; NULL at its end or without memory. */
-static slab_thread_t *record_get(void) {
-    slab_thread_t *record = slab_thread;
-    if (record->retired) {
-        return NULL;
-    }
-    if (record != &thread_none) {
-        return record;
-    }
-    if (!exit_key_ready()) {
-        return NULL;
-    }
-    record = base_alloc(sizeof(slab_thread_t));
-    if (record == NULL) {
-        return NULL;
-    }
-    slab_thread = record; // before setspecific: that may allocate (keys above 31)
-    if (pthread_setspecific(exit_key, record) != 0) {
-        slab_thread = (slab_thread_t *)&thread_none;
-        base_free(record, sizeof(*record));
-        return NULL;
-    }
-    return record;
-}
-
-slab_theap_t *slab_theap_find(slab_pool_t *pool) {
-    for (uint32_t i = 0; i < slab_thread->count; i++) {
-        if (slab_thread->entry[i].pool_id == pool->id) {
-            return slab_thread->entry[i].theap;
-        }
-    }
-    return NULL;
-}
-
-UMF_COLD slab_theap_t *slab_theap_get_slow(slab_pool_t *pool) {
-    slab_thread_t *record = record_get();
-    if (record == NULL) {
-        return NULL;
-    }
-    slab_theap_t *theap = slab_theap_find(pool);
-    if (theap == NULL) {
-        if (!record_reserve(record) || (theap = slab_theap_new(pool, false)) == NULL) {
-            return NULL;
-        }
-        slab_watch_join(theap);
-        record->entry[record->count++] = (slab_thread_entry_t){pool->id, theap};
-    }
-    record->cache[pool->id % SLAB_THREAD_CACHE] = (slab_thread_entry_t){pool->id, theap};
-    if (pool->process) {
-        slab_process_theap = theap;
-    }
-    return theap;
-}
-
-/* Destructor of the thread key. */
-static void thread_exit(void *arg) {
-    slab_thread_t *record = arg;
-    if (++record->exit_rounds < EXIT_ROUNDS && pthread_setspecific(exit_key, record) == 0) {
-        return;
-    }
-    slab_process_theap = (slab_theap_t *)&slab_theap_none;
-    pool_fast_select((pool_fast_heap_t *)&pool_fast_heap_none);
-    slab_thread = (slab_thread_t *)&thread_retired;
-    core_slot_t *slot = &umf_core_state.slots[CORE_SLOT_SLAB];
-    for (uint32_t i = 0; i < record->count; i++) {
-        lock_acquire(&slot->lock);
-        slab_pool_t *pool = pool_find_live(record->entry[i].pool_id);
-        if (pool != NULL) {
-            fetch_add_acq_rel(&pool->exiting, 1); // it is not destroyed meanwhile
-        }
-        lock_release(&slot->lock);
-        slab_theap_t *theap = record->entry[i].theap;
-        if (pool == NULL) {
-            theap_let_go(theap);
-        } else {
-            slab_remote_flush(theap);
-            theap_take_mail(theap);
-            theap->parked_since = slab_now_ms();
-            parked_push(pool, theap);
-            fetch_sub_acq_rel(&pool->exiting, 1);
-        }
-    }
-    base_free(record->entry, record->room * sizeof(slab_thread_entry_t));
-    base_free(record, sizeof(*record));
-}
-
-void slab_theap_destroy_all(slab_pool_t *pool) {
-    while (pool->theaps != NULL) {
-        slab_theap_t *theap = pool->theaps;
-        pool->theaps = theap->next_of_pool;
-        slab_watch_end(theap);
-        if (theap->parked || theap->shared) {
-            base_free(theap, sizeof(*theap));
-        } else { // a thread knows it, and looks at its handle
-            // relaxed: calls for this pool happened before its end, others only see that it is not
-            // theirs
-            pool_fast_set_handle(&theap->fast, POOL_FAST_NO_POOL);
-            theap_let_go(theap);
-        }
-    }
-}
-
-/* ---- fork
- * -------------------------------------------------------------------------------------------------------------
- */
-
-void slab_theap_fork_prepare(slab_pool_t *pool) {
-    slab_theap_t *own = slab_theap_find(pool);
-    if (pool->theap_count > 1) { // with the shared heap: more than one thread has been here
-        if (own != NULL) {
-            slab_remote_flush(own);
-            theap_take_mail(own);
-        }
-        slab_theap_sweep_parked(pool, false);
-    }
-}
+/* ---- for slab_fork.c ---- */
 
 /* Whatever the heap's thread was doing: the slab's blocks count as used, except those freed from
  * now on. */
-static void slab_distrust(slab_t *slab) {
+void slab_theap_distrust(slab_t *slab) {
     slab_set_made(slab, slab->capacity);
     slab->used = slab->capacity;
     slab->free = NULL;
     slab->state = SLAB_FULL;
     slab_set_needed(slab, slab_wake_count(slab));
-}
-
-void slab_theap_fork_child(slab_pool_t *pool) {
-    int being_made = 1; // by a thread that the child does not have
-    cas_strong_acq_rel(&exit_key_state, &being_made, 0);
-    slab_theap_t *own = slab_theap_find(pool);
-    for (slab_theap_t *theap = pool->theaps; theap != NULL; theap = theap->next_of_pool) {
-        store_relaxed(&theap->mailbox, NULL);
-        if (theap == own || theap->parked || theap->shared) {
-            continue; // parked and shared heaps change under locks that the forking thread held
-        }
-        memset(theap->ready, 0, sizeof(theap->ready));
-        memset(theap->current, 0, sizeof(theap->current));
-        memset(theap->available, 0, sizeof(theap->available));
-        memset(theap->batch, 0, sizeof(theap->batch));
-    }
-    for (slab_chunk_t *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
-        for (uint32_t i = 0; i < chunk->slices;) {
-            slab_t *slab = load_relaxed(&chunk->slab_at[i]);
-            i += slab != NULL ? slab->slices : 1;
-            if (slab == NULL || load_relaxed(&slab->head.owner) == MAP_OWNER_NONE) {
-                continue; // large, or just being set up
-            }
-            store_relaxed(&slab->remote, 0);
-            slab_theap_t *owner = (slab_theap_t *)load_relaxed(&slab->head.owner);
-            if (owner != own && !owner->parked && !owner->shared) {
-                slab_distrust(slab);
-            }
-        }
-    }
-    for (slab_theap_t *theap = pool->theaps; theap != NULL; theap = theap->next_of_pool) {
-        if (theap != own && !theap->parked && !theap->shared) {
-            parked_link_first(pool, theap);
-        }
-    }
 }

@@ -159,7 +159,7 @@ typedef struct slab_chunk {
     _Atomic(slab_t *) slab_at[];      /* by slice; read without lock by the map */
 } slab_chunk_t;
 
-/* What a thread knows about its heaps; see slab_theap.c. */
+/* What a thread knows about its heaps; see slab_thread.c. */
 typedef struct slab_thread_entry {
     uint64_t pool_id; /* 0: free */
     slab_theap_t *theap;
