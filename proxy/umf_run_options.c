@@ -38,6 +38,8 @@ static const option_row_t rows[] = {
     {"preferred", VALUE_NEEDED, "NODES", "os.numa.mode=preferred;os.numa.nodes=%s",
      "pages come from these nodes as long as they have any"},
     {"localalloc", VALUE_NONE, NULL, "os.numa.mode=local", "pages come from where they are used"},
+    {"memspace", VALUE_NEEDED, "NAME", "memspace=%s",
+     "nodes by kind: highest_capacity, highest_bandwidth, lowest_latency, ..."},
     {"huge", VALUE_OPTIONAL, "SIZE", "os.page.size=%s|transparent",
      "pages of 2M or 1G, or transparent huge pages"},
     {"strict", VALUE_NONE, NULL, "os.page.strict=yes", "with --huge: these pages or none"},

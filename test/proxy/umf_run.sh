@@ -38,6 +38,7 @@ settings 'os.numa.mode=interleave;os.numa.nodes=0-3' --interleave=0-3
 settings 'os.numa.mode=bind;os.numa.nodes=1' --membind=1
 settings 'os.numa.mode=preferred;os.numa.nodes=0' --preferred 0
 settings 'os.numa.mode=local' --localalloc
+settings 'memspace=highest_capacity' --memspace=highest_capacity
 settings 'os.page.size=transparent' --huge
 settings 'os.page.size=2M;os.page.strict=yes' --huge=2M --strict
 settings 'provider=file;file.path=/tmp/x' --file=/tmp/x
