@@ -21,6 +21,7 @@ enum { RECORDS = 1 << 18 };
 static record_t records[RECORDS];
 static _Atomic(size_t) record_count, live_records, bad_calls;
 static _Atomic(bool) refuse;
+static bool estimating;
 static double estimate_bytes, estimate_blocks; /* single-threaded tests only */
 
 static void *on_sampled(size_t size, size_t bytes, uint64_t interval) {
@@ -33,6 +34,9 @@ static void *on_sampled(size_t size, size_t bytes, uint64_t interval) {
     }
     records[i] = (record_t){size, bytes, true};
     fetch_add_relaxed(&live_records, 1);
+    if (!estimating) {
+        return &records[i];
+    }
     double weight = interval <= 1 ? 1 : 1 / real_one_minus_exp((double)bytes / (double)interval);
     estimate_blocks += weight;
     estimate_bytes += weight * (double)size;
@@ -164,6 +168,7 @@ Test(slab_watch, estimates_are_unbiased_for_every_size) {
     umf_memory_pool_handle_t pool = watched_pool(INTERVAL);
     for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
         size_t count = TOTAL / sizes[i];
+        estimating = true;
         estimate_bytes = estimate_blocks = 0;
         store_relaxed(&record_count, 0);
         for (size_t k = 0; k < count; k++) {
