@@ -388,14 +388,44 @@ static void work_alignment(void) {
     }
 }
 
+/* Bytes that the provider has given out for a few small blocks. */
+static void work_provider_bytes(void) {
+    typedef umf_result_t (*ctl_get_fn)(const char *, void *, size_t, ...);
+    typedef umf_result_t (*pool_provider_fn)(umf_memory_pool_handle_t,
+                                             umf_memory_provider_handle_t *);
+    ctl_get_fn ctl_get = (ctl_get_fn)dlsym(RTLD_DEFAULT, "umfCtlGet");
+    pool_provider_fn get_provider =
+        (pool_provider_fn)dlsym(RTLD_DEFAULT, "umfPoolGetMemoryProvider");
+    umf_memory_pool_handle_t pool = NULL;
+    umf_memory_provider_handle_t provider = NULL;
+    size_t bytes = 0;
+    void *p = malloc(100);
+    CHECK_INT(pool_of(p, &pool), UMF_RESULT_SUCCESS);
+    CHECK_INT(get_provider(pool, &provider), UMF_RESULT_SUCCESS);
+    CHECK_INT(ctl_get("umf.provider.by_handle.{}.stats.allocated_memory", &bytes, sizeof(bytes),
+                      provider),
+              UMF_RESULT_SUCCESS);
+    dprintf(1, "bytes %zu\n", bytes);
+    free(p);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } works[] = {
-    {"all", work_all},         {"threshold", work_threshold}, {"shm", work_shm},
-    {"fd", work_fd},           {"apart", work_fork_apart},    {"numa", work_numa_line},
-    {"smaps", work_smaps},     {"mapping", work_mapping},     {"names", work_names},
-    {"exhaust", work_exhaust}, {"fork_busy", work_fork_busy}, {"alignment", work_alignment},
+    {"all", work_all},
+    {"threshold", work_threshold},
+    {"shm", work_shm},
+    {"fd", work_fd},
+    {"apart", work_fork_apart},
+    {"numa", work_numa_line},
+    {"smaps", work_smaps},
+    {"mapping", work_mapping},
+    {"names", work_names},
+    {"bytes", work_provider_bytes},
+    {"exhaust", work_exhaust},
+    {"fork_busy", work_fork_busy},
+    {"alignment", work_alignment},
 };
 
 static int work(const char *what) {
@@ -683,6 +713,29 @@ static void group_pools(void) {
     check_output("names", "pool.name=heap;provider.name=mem", "pool heap provider mem");
 }
 
+/* How much memory a pool takes at first, as its keys say. */
+static void group_first_bytes(void) {
+    enum { MIB = 1 << 20 };
+    static const struct {
+        const char *setting;
+        size_t least, most;
+    } cases[] = {
+        {"pool=scalable;scalable.granularity=64M", (size_t)64 * MIB, SIZE_MAX},
+        {"pool=scalable;scalable.granularity=1M", 1, (size_t)40 * MIB},
+        {"pool=disjoint;disjoint.slab.min.size=32M", (size_t)32 * MIB, SIZE_MAX},
+        {"pool=disjoint;disjoint.slab.min.size=64k", 64 * 1024, (size_t)16 * MIB},
+        {"slab.chunk.size=32M", (size_t)32 * MIB, SIZE_MAX},
+        {"slab.chunk.size=1M", MIB, (size_t)16 * MIB},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        size_t bytes = 0;
+        check_quiet_work("bytes", cases[i].setting);
+        CHECK(sscanf(result.out, "bytes %zu", &bytes) == 1);
+        CHECK_MSG(bytes >= cases[i].least && bytes <= cases[i].most, "%s: %zu bytes",
+                  cases[i].setting, bytes);
+    }
+}
+
 static void group_provider_file(void) {
     static const char *const pools[] = {"slab", "scalable", "jemalloc", "disjoint"};
     char folder[] = "/dev/shm/umf-test-XXXXXX", setting[256], file[128];
@@ -877,6 +930,7 @@ static const struct {
     {"programs", group_programs},
     {"file", group_file},
     {"os", group_os},
+    {"first_bytes", group_first_bytes},
 };
 
 int main(int argc, char **argv) {

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
+#include <sys/mman.h>
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "core/fork.h"
 #include "core/state.h"
 #include "providers/coarse.h"
+#include "providers/coarse_unshare.h"
 
 #define PAGE ((size_t)4096)
 #define BASE ((uintptr_t)0x100000000)
@@ -282,8 +284,8 @@ Test(coarse, an_aligned_block_is_found_among_larger_sizes) {
     coarse_destroy(coarse);
 }
 
-/* More unsuitable blocks than the search probes, and behind them a page that suits, a block that suits
- * any alignment, or both: then the search does not walk all the way to the page. */
+/* More unsuitable blocks than the search probes, and behind them a page that suits, a block that
+ * suits any alignment, or both: then the search does not walk all the way to the page. */
 Test(coarse, an_aligned_block_is_found_behind_many_that_do_not_fit) {
     enum { PAGE_ONLY = 1, BIG_ONLY = 2, BOTH = 3 };
     enum { HOLES = 3 * COARSE_ALIGNMENT_PROBES, PAGES = 4 * HOLES + 64 };
@@ -766,4 +768,61 @@ Test(coarse, a_forked_child_can_go_on, .timeout = 60) {
     store_relaxed(&stop_toggling, true);
     pthread_join(thread, NULL);
     coarse_destroy(coarse);
+}
+
+/* ---- memory shared with a forked child ---- */
+
+/* The child gets the blocks' contents at the same addresses, and writes reach the other no more. */
+static int child_of_shared(coarse_t *coarse, unsigned char *block, size_t bytes) {
+    if (coarse_unshare_private(coarse, PROT_READ | PROT_WRITE) != UMF_RESULT_SUCCESS) {
+        return 1;
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        if (block[i] != (unsigned char)(i / 4096 + 1)) {
+            return 2;
+        }
+    }
+    memset(block, 0xee, bytes);
+    void *more = NULL;
+    if (coarse_alloc(coarse, 4096, 0, &more) != UMF_RESULT_SUCCESS) {
+        return 3;
+    }
+    memset(more, 0xdd, 4096);
+    return 0;
+}
+
+Test(coarse, a_forked_child_gets_private_copies_of_shared_ranges) {
+    enum { RANGE = 1 << 20, BLOCK = 3 << 16 };
+    coarse_config_t config = {.page_size = 4096};
+    coarse_t *coarse = NULL;
+    cr_assert_eq(coarse_create(&config, &coarse), UMF_RESULT_SUCCESS);
+    unsigned char *ranges[2], *blocks[2];
+    for (int i = 0; i < 2; i++) {
+        ranges[i] = mmap(NULL, RANGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        cr_assert_neq((void *)ranges[i], MAP_FAILED);
+        coarse_range_t range = {.base = ranges[i], .size = RANGE};
+        cr_assert_eq(coarse_add_range(coarse, &range), UMF_RESULT_SUCCESS);
+    }
+    for (int i = 0; i < 2; i++) {
+        void *block = NULL;
+        cr_assert_eq(coarse_alloc(coarse, BLOCK, 0, &block), UMF_RESULT_SUCCESS);
+        blocks[i] = block;
+        for (size_t k = 0; k < BLOCK; k++) {
+            blocks[i][k] = (unsigned char)(k / 4096 + 1);
+        }
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(child_of_shared(coarse, blocks[0], BLOCK));
+    }
+    int status = -1;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status 0x%x", status);
+    for (size_t k = 0; k < BLOCK; k++) {
+        cr_assert_eq(blocks[0][k], (unsigned char)(k / 4096 + 1), "byte %zu changed", k);
+        cr_assert_eq(blocks[1][k], (unsigned char)(k / 4096 + 1), "byte %zu changed", k);
+    }
+    coarse_destroy(coarse);
+    munmap(ranges[0], RANGE);
+    munmap(ranges[1], RANGE);
 }
