@@ -238,7 +238,7 @@ static umf_memory_provider_handle_t provider_malloc_like(void) {
 static umf_memory_pool_handle_t pool_on(const pool_kind_t *kind,
                                         umf_memory_provider_handle_t provider,
                                         umf_pool_create_flags_t flags) {
-#ifdef __SANITIZE_THREAD__
+#ifdef UMF_UNDER_TSAN
     if (!kind->instrumented) {
         cr_skip_test("this pool's library is not built for ThreadSanitizer");
     }
