@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /**
  * @file umf/experimental/ctl.h
- * Settings, statistics and commands addressed by paths, such as
- * `umf.pool.by_handle.{}.stats.alloc_count`. docs/ctl.md lists all of them.
+ * Settings, statistics and commands addressed by paths.
+ * Such as `umf.pool.by_handle.{}.stats.alloc_count`; docs/ctl.md lists all of them.
  *
  * A path is a row of names separated by dots. `{}` may stand for any name; its value is then an
  * argument at the end of the call, in the order of the `{}`: a handle where the path says

@@ -39,8 +39,10 @@ typedef struct umf_ctl_node_info_t {
     unsigned access;
     /** What it is, in one line. */
     const char *help;
-    /** Range of a number that is written. */
-    uint64_t min, max;
+    /** Smallest number that can be written. */
+    uint64_t min;
+    /** Largest number that can be written. */
+    uint64_t max;
 } umf_ctl_node_info_t;
 
 /**
@@ -51,10 +53,10 @@ typedef struct umf_ctl_node_info_t {
 typedef umf_result_t (*umf_ctl_visit_t)(const umf_ctl_node_info_t *node, void *data);
 
 /**
- * Visits the nodes whose paths begin with a prefix: those of the library, of live pools and
- * providers with a name (as `umf.pool.by_name.NAME.…`, once per name), and stored defaults. Pools
- * and providers written by users say nothing about their own nodes; what all pools have is listed
- * for them as well.
+ * Visits the nodes whose paths begin with a prefix.
+ * Those are nodes of the library, of live pools and providers with a name (as
+ * `umf.pool.by_name.NAME.…`, once per name), and stored defaults. Pools and providers written by
+ * users say nothing about their own nodes; what all pools have is listed for them as well.
  * @param prefix [in] whole components, as "umf.pool"; NULL or "" means all
  * @param visit  [in] function to call; no lock is held meanwhile
  * @param data   [in] handed to `visit`

@@ -29,6 +29,7 @@ umf_result_t umfGetMemoryPropertiesHandle(const void *ptr,
 /**
  * Tells how large the buffer for a property must be.
  * @param props_handle needed for properties that the provider defines; may be NULL for the others
+ * @param memory_property_id [in] which property
  * @param size [out] bytes
  * @return UMF_RESULT_SUCCESS; UMF_RESULT_ERROR_INVALID_ARGUMENT for a NULL size,
  * UMF_MEMORY_PROPERTY_INVALID, or a handle that is NULL or out of date where it is needed; else
@@ -43,6 +44,8 @@ umf_result_t umfGetMemoryPropertySize(umf_memory_properties_handle_t props_handl
  * BASE_ADDRESS void *, BASE_SIZE size_t, BUFFER_ID uint64_t (unique among all allocations of the
  * process), POINTER_TYPE umf_usm_memory_type_t; CONTEXT, DEVICE and all above
  * UMF_MEMORY_PROPERTY_MAX_RESERVED as the provider says.
+ * @param props_handle [in] from umfGetMemoryPropertiesHandle()
+ * @param memory_property_id [in] which property
  * @param property_value [out] the buffer
  * @param max_property_size its bytes; may be more than needed
  * @return UMF_RESULT_SUCCESS; UMF_RESULT_ERROR_INVALID_ARGUMENT for a NULL argument, a buffer that

@@ -39,6 +39,7 @@ umf_result_t umfJemallocPoolParamsDestroy(umf_jemalloc_pool_params_handle_t hPar
 /**
  * Sets the number of arenas. Threads are spread over them; an arena is made when the first thread
  * needs it.
+ * @param hParams [in] the object to change
  * @param numArenas 0: the default, four per CPU. umfPoolCreate() accepts up to 4095 and refuses
  * more with UMF_RESULT_ERROR_INVALID_ARGUMENT; when the process can have no more, the pool gets
  * along with fewer.
@@ -49,6 +50,7 @@ umf_result_t umfJemallocPoolParamsSetNumArenas(umf_jemalloc_pool_params_handle_t
 
 /**
  * Sets the name of the pool, as umfPoolGetName() tells it. Default: "jemalloc".
+ * @param hParams [in] the object to change
  * @param name copied; 63 characters are kept
  * @return UMF_RESULT_SUCCESS; UMF_RESULT_ERROR_INVALID_ARGUMENT for a NULL handle or name
  */

@@ -37,6 +37,7 @@ umf_result_t umfScalablePoolParamsDestroy(umf_scalable_pool_params_handle_t hPar
 
 /**
  * Sets how much the pool asks the provider for at a time; larger blocks are asked for as they are.
+ * @param hParams [in] the object to change
  * @param granularity bytes, not 0; default 2 MiB
  * @return UMF_RESULT_SUCCESS; UMF_RESULT_ERROR_INVALID_ARGUMENT for a NULL handle or 0
  */
@@ -52,6 +53,7 @@ umf_result_t umfScalablePoolParamsSetKeepAllMemory(umf_scalable_pool_params_hand
 
 /**
  * Sets the name of the pool, as umfPoolGetName() tells it. Default: "scalable".
+ * @param hParams [in] the object to change
  * @param name copied; 63 characters are kept
  * @return UMF_RESULT_SUCCESS; UMF_RESULT_ERROR_INVALID_ARGUMENT for a NULL handle or name
  */

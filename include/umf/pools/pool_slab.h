@@ -48,6 +48,7 @@ umf_result_t umfSlabPoolParamsDestroy(umf_slab_pool_params_handle_t hParams);
 /**
  * Size of the first chunk taken from the provider; later chunks double up to 64 MiB. A provider
  * that has less is asked for less.
+ * @param hParams [in] the object to change
  * @param bytes multiple of 64 KiB, at most 64 MiB; 0: the default, 1 MiB
  * @return UMF_RESULT_SUCCESS; UMF_RESULT_ERROR_INVALID_ARGUMENT for a NULL handle or another size
  */
@@ -55,6 +56,7 @@ umf_result_t umfSlabPoolParamsSetChunkSize(umf_slab_pool_params_handle_t hParams
 
 /**
  * How long freed memory is kept before its pages are purged (between one and two times this value).
+ * @param hParams [in] the object to change
  * @param milliseconds 0: at the next opportunity
  * @return UMF_RESULT_SUCCESS; UMF_RESULT_ERROR_INVALID_ARGUMENT for a NULL handle
  */

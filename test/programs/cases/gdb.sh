@@ -54,7 +54,15 @@ int main(void) {
 }
 C
     gcc -g -O0 -pthread work.c -o work
-    cat >commands <<'GDB'
+    # On some processors (large vector state) the kernel refuses gdb 13's way to write registers, so that gdb can
+    # call no function, with or without us: then that one line is left out.
+    local call='print (int)strlen((char *)strcpy((char *)malloc(100), "made by gdb"))'
+    if ! env -u LD_PRELOAD gdb -q -nx -batch -ex 'break probe' -ex run -ex 'print probe(node, 0)' ./work 2>&1 |
+        grep -q '^\$1 = '; then
+        echo 'left out: gdb can not call functions of a program on this machine'
+        call='print 0'
+    fi
+    cat >commands <<GDB
 set pagination off
 set confirm off
 set debuginfod enabled off
@@ -68,7 +76,7 @@ finish
 continue
 backtrace
 print depth
-print (int)strlen((char *)strcpy((char *)malloc(100), "made by gdb"))
+$call
 delete
 continue
 GDB
