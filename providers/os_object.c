@@ -97,6 +97,8 @@ static int object_open(os_object_kind_t kind, const char *name, bool *punched) {
         return open(OBJECT_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
     case OS_OBJECT_ANONYMOUS:
         return object_open_anonymous(punched);
+    case OS_OBJECT_PLAIN:
+        return memfd_create("umf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     }
     return -1;
 }
@@ -124,12 +126,12 @@ umf_result_t os_object_create(os_object_kind_t kind, const char *name, os_object
     object->inode = status.st_ino;
     if (ftruncate(object->fd, OBJECT_BYTES_MAX) != 0) {
         log_error_errno("setting the size of a shared-memory object failed");
-        if (kind == OS_OBJECT_ANONYMOUS) {
+        if (kind == OS_OBJECT_ANONYMOUS || kind == OS_OBJECT_PLAIN) {
             result = UMF_RESULT_ERROR_INVALID_ARGUMENT;
         }
         goto fail;
     }
-    if (kind == OS_OBJECT_ANONYMOUS && object->punched) {
+    if ((kind == OS_OBJECT_ANONYMOUS && object->punched) || kind == OS_OBJECT_PLAIN) {
         // Whoever maps it in another process knows that its pages can not be cut off (os_ipc.c).
         fcntl(object->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     }

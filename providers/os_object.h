@@ -32,9 +32,10 @@ typedef struct os_object {
 } os_object_t;
 
 typedef enum os_object_kind {
-    OS_OBJECT_NAMED,    /* POSIX shared memory; takes the name at once */
-    OS_OBJECT_UNLINKED, /* the same, but the name comes later (os_object_link) */
-    OS_OBJECT_ANONYMOUS /* memfd */
+    OS_OBJECT_NAMED,     /* POSIX shared memory; takes the name at once */
+    OS_OBJECT_UNLINKED,  /* the same, but the name comes later (os_object_link) */
+    OS_OBJECT_ANONYMOUS, /* memfd */
+    OS_OBJECT_PLAIN,     /* memfd_create, whatever UMF_MEM_FD_FUNC says */
 } os_object_kind_t;
 
 /* A new owned object; name "" for an anonymous one. INVALID_ARGUMENT: can not be sized; UNKNOWN: no

@@ -10,6 +10,7 @@
 
 #include "core/base_alloc.h"
 #include "providers/os_shared.h"
+#include "providers/provider_os.h"
 
 /* Largest page size of any Linux architecture (powerpc). */
 #define OS_PAGE_BYTES_MAX ((size_t)16 << 30)
@@ -162,6 +163,10 @@ umfOsMemoryProviderParamsSetName(umf_os_memory_provider_params_handle_t hParams,
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
     return provider_name_set(&hParams->name, name);
+}
+
+void os_params_set_plain_memory(umf_os_memory_provider_params_handle_t params) {
+    params->plain_memory = true;
 }
 
 UMF_EXPORT umf_result_t umfOsMemoryProviderParamsSetPageSize(

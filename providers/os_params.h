@@ -18,8 +18,9 @@ struct umf_os_memory_provider_params_t {
     uint64_t magic;
     unsigned protection; /* UMF_PROTECTION_ bits */
     umf_memory_visibility_t visibility;
-    char *shm_name;  /* owned; NULL: anonymous */
-    unsigned *nodes; /* owned */
+    char *shm_name;    /* owned; NULL: anonymous */
+    bool plain_memory; /* see os_params_set_plain_memory */
+    unsigned *nodes;   /* owned */
     unsigned node_count;
     umf_numa_mode_t numa_mode;
     size_t part_size;

@@ -53,8 +53,9 @@ struct os_shared {
     os_object_t *objects; /* all, the current one too */
     shared_block_t *blocks;
     size_t block_count, block_capacity;
-    bool name_given; /* this process's first object was made; later ones are anonymous */
-    pid_t process;   /* whose state this is */
+    os_object_kind_t anonymous; /* of objects without a name */
+    bool name_given;            /* this process's first object was made; later ones are anonymous */
+    pid_t process;              /* whose state this is */
     char stem[OS_SHARED_NAME_MAX + 1]; /* name for children, less their process id; "": anonymous */
 };
 
@@ -131,7 +132,7 @@ static bool shared_ensure_current(os_shared_t *shared) {
         result = os_object_create(OS_OBJECT_UNLINKED, name, &object);
     }
     if (result != UMF_RESULT_SUCCESS) {
-        result = os_object_create(OS_OBJECT_ANONYMOUS, "", &object);
+        result = os_object_create(shared->anonymous, "", &object);
     }
     if (result != UMF_RESULT_SUCCESS) {
         errno = ENOMEM;
@@ -181,7 +182,7 @@ static void shared_fork_child(void *arg) {
     shared_disown(shared);
 }
 
-umf_result_t os_shared_create(const char *shm_name, os_shared_t **out) {
+umf_result_t os_shared_create(const char *shm_name, bool plain, os_shared_t **out) {
     if (shm_name != NULL &&
         (strchr(shm_name, '/') != NULL || strlen(shm_name) > OS_SHARED_NAME_MAX)) {
         log_error("shared-memory name \"%s\" must be without '/' and have at most %d bytes",
@@ -193,7 +194,8 @@ umf_result_t os_shared_create(const char *shm_name, os_shared_t **out) {
         return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
     }
     os_object_t *object;
-    umf_result_t result = os_object_create(shm_name != NULL ? OS_OBJECT_NAMED : OS_OBJECT_ANONYMOUS,
+    shared->anonymous = plain ? OS_OBJECT_PLAIN : OS_OBJECT_ANONYMOUS;
+    umf_result_t result = os_object_create(shm_name != NULL ? OS_OBJECT_NAMED : shared->anonymous,
                                            shm_name != NULL ? shm_name : "", &object);
     if (result != UMF_RESULT_SUCCESS) {
         base_free(shared, sizeof(*shared));

@@ -18,10 +18,11 @@ enum {
 
 typedef struct os_shared os_shared_t;
 
-/* Makes the bookkeeping and the first object. shm_name NULL: anonymous.
+/* Makes the bookkeeping and the first object. shm_name NULL: anonymous; plain: never by
+ * memfd_secret, whatever the environment says.
  * INVALID_ARGUMENT: name with '/' or too long, or an anonymous object can not be sized; UNKNOWN: no
  * object. */
-umf_result_t os_shared_create(const char *shm_name, os_shared_t **out);
+umf_result_t os_shared_create(const char *shm_name, bool plain, os_shared_t **out);
 /* Closes and unlinks this process's objects; mappings that are left stay valid. */
 void os_shared_destroy(os_shared_t *shared);
 

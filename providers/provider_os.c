@@ -174,7 +174,7 @@ static umf_result_t os_initialize(const void *params_void, void **out) {
     memcpy(provider->name, params->name, sizeof(provider->name));
     result = os_numa_init(&provider->numa, &numa);
     if (result == UMF_RESULT_SUCCESS && wants_shared) {
-        result = os_shared_create(params->shm_name, &provider->shared);
+        result = os_shared_create(params->shm_name, params->plain_memory, &provider->shared);
     }
     if (result != UMF_RESULT_SUCCESS) {
         os_numa_fini(&provider->numa);

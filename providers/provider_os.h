@@ -10,6 +10,10 @@
 
 extern const ctl_table_t os_provider_ctl_table;
 
+/* Shared memory that system calls can use whatever UMF_MEM_FD_FUNC says, as a process's heap must
+ * be. */
+void os_params_set_plain_memory(umf_os_memory_provider_params_handle_t params);
+
 /*
  * For a process that exits without destroying its provider: removes the name of its shared-memory
  * object, if it has one, from the file system; the memory stays usable. priv: private state of an

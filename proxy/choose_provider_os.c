@@ -5,6 +5,8 @@
 
 #include "core/log.h"
 #include "providers/os_memspace.h"
+#include "providers/provider_os.h"
+#include "proxy/shm_sweep.h"
 
 #include <umf.h>
 #include <umf/providers/provider_os_memory_ext.h>
@@ -84,11 +86,13 @@ umf_result_t choose_provider_os(const proxy_settings_t *settings,
     }
     if (settings->os.disposition != PROXY_DISPOSITION_PRIVATE) {
         umfOsMemoryProviderParamsSetVisibility(params, UMF_MEM_MAP_SHARED);
+        os_params_set_plain_memory(params);
     }
     if (settings->os.disposition == PROXY_DISPOSITION_SHARED_SHM) {
         char name[SHM_NAME_BYTES] = "";
         const char *given = settings->os.shm_name;
-        heap_file_expand(given[0] != '\0' ? given : "umf_proxy_lib_shm_pid_%p", name, sizeof(name));
+        shm_sweep();
+        heap_file_expand(given[0] != '\0' ? given : SHM_NAME_PREFIX "%p", name, sizeof(name));
         umfOsMemoryProviderParamsSetShmName(params, name);
     }
     set_numa(params, settings);

@@ -6,6 +6,14 @@
  * forking thread of the parent waits. The cost is a copy of the heap's resident pages per fork;
  * vfork, posix_spawn and the like do not come here.
  *
+ * Its place in the fork walk is between providers and pools. In the child the provider's lock is
+ * free by then, and no pool has looked at its memory yet. In the parent the pools' locks are still
+ * held while it waits: what pools keep in their free memory (lists of free blocks, heaps of
+ * finished threads, chunks) stays as the child's descriptors, which were copied at the fork, say.
+ * What other threads do to their own slabs does not matter, the child does not trust those
+ * (slab_theap.c). So the child's allocator is sound however many threads the parent has. The
+ * content of blocks that they write at that very moment is not: nothing stops plain writes.
+ *
  * The parent learns from a pipe that the child is done (a byte) or died (end of file).
  */
 #define _GNU_SOURCE
@@ -18,6 +26,8 @@
 #include "core/fork.h"
 #include "core/log.h"
 #include "proxy/process_pool.h"
+
+enum { FORK_SHARED_RANK = (LOCK_RANK_POOL + LOCK_RANK_PROVIDER) / 2 }; /* takes no lock */
 
 static fork_node_t fork_shared_node;
 static int fork_pipe[2] = {-1,
@@ -75,7 +85,7 @@ static void fork_shared_child(void *arg) {
 }
 
 void fork_shared_install(void) {
-    fork_shared_node = (fork_node_t){.rank = LOCK_RANK_INIT,
+    fork_shared_node = (fork_node_t){.rank = FORK_SHARED_RANK,
                                      .prepare = fork_shared_prepare,
                                      .parent = fork_shared_parent,
                                      .child = fork_shared_child};

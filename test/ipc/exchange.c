@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -168,9 +169,11 @@ static void run_death(const char *kind) {
     peer_do(&peer, PEER_RESET, 0, NULL, 0);
     unlink(path);
     answer = peer_do(&peer, PEER_OPEN, 1, bytes, (size_t)size);
-    if (strcmp(kind, "named") == 0) { // the name is there until the next start, see sweeping
+    if (strcmp(kind, "named") == 0) { // a user's own name is there until it is used again
         REQUIRE(answer.result == 0, "%d", answer.result);
         close_slot(&peer, 1);
+        snprintf(path, sizeof(path), "/umf_ipc_%d", (int)producer);
+        shm_unlink(path);
     } else {
         REQUIRE(answer.result == UMF_RESULT_ERROR_INVALID_ARGUMENT, "%d", answer.result);
     }

@@ -713,7 +713,7 @@ static void check_location(os_shared_t *shared, const char *ptr, size_t size) {
 
 static os_shared_t *shared_new(const char *name) {
     os_shared_t *shared = NULL;
-    cr_assert_eq(os_shared_create(name, &shared), OK);
+    cr_assert_eq(os_shared_create(name, false, &shared), OK);
     return shared;
 }
 
