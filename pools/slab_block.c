@@ -237,10 +237,13 @@ static void pool_fork_child(void *arg) {
     slab_theap_fork_child(pool);
 }
 
-/* Requests of each size up to SLAB_FAST_MAX by class. */
+/* Requests of each size up to SLAB_FAST_MAX by class: block sizes are multiples of 16, so 16 requests
+ * at a time share one (every preloaded program pays for this at its start). */
 static void pool_fill_classes(slab_pool_t *pool) {
-    for (size_t size = 0; size <= SLAB_FAST_MAX; size++) {
-        pool->class_of[size] = (uint8_t)slab_class_of(size);
+    static_assert(SLAB_FAST_MAX % 16 == 0, "whole steps");
+    pool->class_of[0] = (uint8_t)slab_class_of(0);
+    for (size_t size = 16; size <= SLAB_FAST_MAX; size += 16) {
+        memset(&pool->class_of[size - 15], (int)slab_class_of(size), 16);
     }
     pool->medium_max = SLAB_CLASS_MAX;
 }
