@@ -115,14 +115,15 @@ static bool table_add(const block_entry_t *entry) {
 static umf_result_t reserve_take(size_t size, size_t alignment, void **ptr) {
     block_entry_t entry = {0};
     lock_acquire(&guard.lock);
-    if (size <= guard.reserve.size && (uintptr_t)guard.reserve.ptr % (alignment | 1) == 0 &&
+    if (size <= guard.reserve.size &&
+        (alignment == 0 || is_aligned((uintptr_t)guard.reserve.ptr, alignment)) &&
         block_table_add(&guard.blocks, &guard.reserve)) {
         entry = guard.reserve;
         guard.reserve = (block_entry_t){0};
     }
     lock_release(&guard.lock);
-    if (entry.ptr == NULL) {
-        driver_guard_refused = true;
+    driver_guard_refused = entry.ptr == NULL; // a pool may have asked for more before
+    if (driver_guard_refused) {
         return UMF_RESULT_ERROR_NOT_SUPPORTED;
     }
     *ptr = entry.ptr;
