@@ -43,6 +43,7 @@
 
 enum {
     RESERVE_BYTES = 4 << 20,
+    ASK_AGAIN = 1024,  /* calls after which a driver that had nothing is asked again */
     BLOCK_PENDING = 1, /* in block_entry_t.what: freed by the pool, not yet by the driver */
 };
 
@@ -55,6 +56,8 @@ static struct {
     umf_lock_t lock;                  /* LOCK_RANK_PROVIDER */
     block_table_t blocks;             /* live, or pending; under lock */
     block_entry_t reserve;            /* under lock; ptr NULL: used up */
+    _Atomic(size_t) refused_bytes;    /* the driver has no block of this size; 0: not known */
+    _Atomic(uint32_t) refused_calls;  /* since then */
     _Atomic(size_t) pending;          /* such blocks */
     _Atomic(bool) cut_off;            /* in a forked child: no driver any more */
     fork_node_t fork;
@@ -170,9 +173,19 @@ static void pending_free(void *priv) {
     }
 }
 
+/* A full device is not asked for each block: that is slow. */
+static bool is_known_to_fail(size_t size) {
+    size_t refused = load_relaxed(&guard.refused_bytes);
+    return refused != 0 && size >= refused &&
+           fetch_add_relaxed(&guard.refused_calls, 1) % ASK_AGAIN != ASK_AGAIN - 1;
+}
+
 static umf_result_t guard_alloc(void *priv, size_t size, size_t alignment, void **ptr) {
     if (cut_off()) {
         return UMF_RESULT_ERROR_NOT_SUPPORTED;
+    }
+    if (is_known_to_fail(size)) {
+        return UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY;
     }
     if (driver_guard_depth == 0 && driver_stack_has_driver()) {
         return reserve_take(size, alignment, ptr);
@@ -188,6 +201,13 @@ static umf_result_t guard_alloc(void *priv, size_t size, size_t alignment, void 
     if (result == UMF_RESULT_SUCCESS) {
         reserve_fill(priv);
         *ptr = entry.ptr;
+    }
+    // RACY: of two threads the later decides; a wrong value costs a call, or up to ASK_AGAIN
+    if (result == UMF_RESULT_SUCCESS) {
+        store_relaxed(&guard.refused_bytes, 0);
+    } else if (result == UMF_RESULT_ERROR_OUT_OF_HOST_MEMORY ||
+               result == UMF_RESULT_ERROR_MEMORY_PROVIDER_SPECIFIC) { // not for its alignment
+        store_relaxed(&guard.refused_bytes, size);
     }
     guard_leave(heap);
     return result;
@@ -221,6 +241,7 @@ static umf_result_t guard_free(void *priv, void *ptr, size_t size) {
     slab_theap_t *heap = guard_enter();
     umf_result_t result = guard.driver.free(priv, ptr, known ? entry.size : size);
     guard_leave(heap);
+    store_relaxed(&guard.refused_bytes, 0);
     if (result != UMF_RESULT_SUCCESS && known && !table_add(&entry)) {
         log_error("no memory to remember a block that the driver did not take back");
     }

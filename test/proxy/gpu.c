@@ -13,7 +13,7 @@
 #include <umf/memory_pool.h>
 #include <umf/memory_provider_gpu.h>
 
-enum { BLOCKS = 2000, THREADS = 4, LARGE = 6 << 20, ROUNDS = 20 };
+enum { BLOCKS = 2000, THREADS = 4, LARGE = 6 << 20, ROUNDS = 5 };
 
 /* The library's functions, as a program that does not link it finds them. */
 static struct {
@@ -49,11 +49,11 @@ static void check_driver_memory(void) {
         return;
     }
     memcpy(&scratch, &found, sizeof(scratch));
-    enum { CALLS = 3000 };
+    enum { CALLS = 1000 };
     static void *filling[CALLS]; // so that calls of the driver by the program meet full chunks
     for (int i = 0; i < CALLS; i++) {
         CHECK(scratch() != NULL);
-        filling[i] = check_hide(malloc(6000));
+        filling[i] = check_hide(malloc(18000));
         if (i % 100 == 0) {
             void *large = check_hide(malloc((size_t)LARGE * 4)); // a call of the driver by the pool
             memset(large, 1, 100);
@@ -198,7 +198,7 @@ static void *large_blocks(void *arg) {
 
 /* Children of a process whose other threads are inside the driver. */
 static void check_fork_in_driver(void) {
-    enum { CHILDREN = 20 };
+    enum { CHILDREN = 8 };
     pthread_t thread[2];
     stop = 0;
     for (int i = 0; i < 2; i++) {
