@@ -2,12 +2,13 @@
 /*
  * umfPoolByPtr among many live ranges.
  *
- *   pool_lookup RANGES BYTES THREADS COUNT
+ *   pool_lookup RANGES BYTES THREADS COUNT [USED]
  *
  * A proxy pool over a provider of address space (nothing of it is ever touched) holds RANGES
  * allocations of BYTES bytes each, every one a range of its own. Each thread looks COUNT addresses
- * up, at a random place of a random range. Prints the nanoseconds of one look-up, the dice
- * deducted.
+ * up, at a random place of a random range; with USED, of as many ranges among all the others, so
+ * that the cost of the structure shows without that of data which no cache holds. Prints the
+ * nanoseconds of one look-up, the dice deducted.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -109,6 +110,7 @@ static umf_memory_pool_handle_t pool;
 static pthread_barrier_t barrier;
 static char *first;
 static uint64_t bytes_in_all;
+static uint64_t used, used_bytes, used_distance; // 0: all
 static long count;
 
 static double now(void) {
@@ -124,6 +126,10 @@ static inline uint64_t step(uint64_t x) {
 }
 
 static inline char *place(uint64_t x) {
+    if (used != 0) {
+        uint64_t range = (x >> 32) * used >> 32;
+        return first + range * used_distance + ((x & UINT32_MAX) * used_bytes >> 32);
+    }
     return first + (uint64_t)(((unsigned __int128)x * bytes_in_all) >> 64);
 }
 
@@ -163,8 +169,8 @@ static long argument(const char *text, long max) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5) {
-        fprintf(stderr, "usage: pool_lookup RANGES BYTES THREADS COUNT\n");
+    if (argc != 5 && argc != 6) {
+        fprintf(stderr, "usage: pool_lookup RANGES BYTES THREADS COUNT [USED]\n");
         return 2;
     }
     long ranges = argument(argv[1], MAX_RANGES);
@@ -172,6 +178,11 @@ int main(int argc, char **argv) {
     long threads = argument(argv[3], MAX_THREADS);
     count = argument(argv[4], INT32_MAX);
     bytes_in_all = (uint64_t)ranges * bytes;
+    if (argc == 6) {
+        used = (uint64_t)argument(argv[5], ranges);
+        used_bytes = bytes;
+        used_distance = (uint64_t)ranges / used * bytes;
+    }
     first = mmap(NULL, bytes_in_all + ALIGNMENT, PROT_NONE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (first == MAP_FAILED) {

@@ -6,6 +6,7 @@ malloc + free, and are exact. Times are the fastest of the repetitions, since wh
 only makes it slower; repetitions outside, cells inside, so that a disturbance meets all cells
 alike.
 """
+import itertools
 import os
 import re
 import subprocess
@@ -23,6 +24,7 @@ COUNTED_RANGES = [100, 10_000, 100_000]  # under callgrind
 PATTERNS = {"pair": 4_000_000, "batch": 4_000_000, "mixed": 2_000_000}
 SLOW = {"proxy": 100}  # their counts are divided: every block is a system call or two
 RANGES = [100, 1_000, 10_000, 100_000, 1_000_000]
+USED = [0, 100]  # ranges that are looked up: all, or so many among all
 RANGE_BYTES = {"64 KiB": 65536, "4 KiB": 4096}
 
 
@@ -144,8 +146,10 @@ def cells(scale):
         for kind, size in RANGE_BYTES.items():
             for ranges in RANGES:
                 count = max(1000, int(1_000_000 * scale))
-                found[("lookup", kind, threads, ranges)] = (
-                    ["pool_lookup", ranges, size, threads, count])
+                for used in USED:
+                    command = ["pool_lookup", ranges, size, threads, count]
+                    found[("lookup", kind, threads, ranges, used)] = (
+                        command + [used] if used else command)
     return found
 
 
@@ -186,12 +190,12 @@ def pool_table(found):
 def lookup_table(found):
     head = ["umfPoolByPtr, ns"] + ["%d ranges" % ranges for ranges in RANGES] + ["growth"]
     rows = []
-    for kind in RANGE_BYTES:
-        for threads in (1, 2):
-            values = [found.get(("lookup", kind, threads, ranges)) for ranges in RANGES]
-            known = None not in values and values[0] > 0
-            growth = "%.2f" % (values[-1] / values[0]) if known else "-"
-            rows.append(["%s each, x%d" % (kind, threads)] + [figure(v) for v in values] + [growth])
+    for kind, threads, used in itertools.product(RANGE_BYTES, (1, 2), USED):
+        values = [found.get(("lookup", kind, threads, ranges, used)) for ranges in RANGES]
+        known = None not in values and values[0] > 0
+        growth = "%.2f" % (values[-1] / values[0]) if known else "-"
+        name = "%s each, x%d%s" % (kind, threads, ", %d of them" % used if used else "")
+        rows.append([name] + [figure(v) for v in values] + [growth])
     return report.text_table(head, rows)
 
 
