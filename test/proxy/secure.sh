@@ -51,6 +51,12 @@ hello ok" "$text"
 text=$(UMF_LOG="level:debug;output:file,$work/log" "$work/linked" 2>&1)
 check "linked setuid program with UMF_LOG" "hello ok" "$text"
 [ ! -e "$work/log" ] || check "log file written by a setuid program" "none" "$work/log"
+printf 'umf.logger.output=%s/log' "$work" >"$work/conf"
+printf 'pool=bogus\n' >"$work/settings"
+text=$(UMF_CONF="umf.bogus=1;umf.logger.output=$work/log" UMF_CONF_FILE="$work/conf" \
+    UMF_PROXY_FILE="$work/settings" UMF_MEM_FD_FUNC=memfd_create "$work/linked" 2>&1)
+check "linked setuid program with every other variable" "hello ok" "$text"
+[ ! -e "$work/log" ] || check "log file written by a setuid program" "none" "$work/log"
 
 # and the same program without the bit does read it, so that the check above means something
 chmod 755 "$work/linked"
