@@ -36,7 +36,7 @@ def problem(document, link):
 
 
 def main():
-    source = sys.argv[1]
+    source = os.path.abspath(sys.argv[1])
     documents = [os.path.join(source, name) for name in ("README.md", "CONTRIBUTING.md", "examples/README.md")]
     documents += sorted(glob.glob(os.path.join(source, "docs", "*.md")))
     index = os.path.join(source, "docs", "README.md")
