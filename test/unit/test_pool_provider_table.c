@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * Every pool on every provider of host memory, every operation: one test for each pair, named
- * POOL_on_PROVIDER, and one for the same pair without tracking. A new pool is one row of POOLS, a
- * new provider one row of PROVIDERS.
+ * POOL_on_PROVIDER. Built twice: with UMF_TABLE_UNTRACKED set to 1 (program
+ * test_pool_provider_table_untracked) the same pairs without tracking. A new provider is one line
+ * of ON_EVERY_PROVIDER, a new pool one line at the end.
  */
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
@@ -397,10 +398,8 @@ static void check_pair_untracked(const pool_kind_t *kind, umf_memory_provider_ha
 
 #define PAIR(pool, provider)                                                                       \
     Test(pool_provider_table, pool##_on_##provider) {                                              \
-        check_pair(&kind_##pool, provider_##provider());                                           \
-    }                                                                                              \
-    Test(pool_provider_table, pool##_on_##provider##_untracked) {                                  \
-        check_pair_untracked(&kind_##pool, provider_##provider());                                 \
+        (UMF_TABLE_UNTRACKED ? check_pair_untracked : check_pair)(&kind_##pool,                    \
+                                                                  provider_##provider());          \
     }
 
 #define ON_EVERY_PROVIDER(pool)                                                                    \
