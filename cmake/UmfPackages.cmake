@@ -44,11 +44,13 @@ a CMake package and pkg-config files.")
 
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME umf-tools)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION utils)
-set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "libumf1 (= ${PROJECT_VERSION}-1)")
+set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "libumf1 (= ${PROJECT_VERSION}-1), python3:any")
+set(CPACK_DEBIAN_TOOLS_PACKAGE_RECOMMENDS "binutils")
 set(CPACK_DEBIAN_TOOLS_DESCRIPTION
 "run any program's malloc on any memory: command-line tools
 umf-run starts an unmodified program with its malloc in a pool over the
-memory that its options choose, and shows what the machine offers.")
+memory that its options choose, and shows what the machine offers.
+umf-profile-flamegraph and umf-profile-diff draw and compare heap profiles.")
 
 # Every Debian package carries its licence and a change log.
 string(TIMESTAMP UMF_PACKAGE_DATE "%a, %d %b %Y %H:%M:%S +0000" UTC)

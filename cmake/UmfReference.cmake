@@ -4,9 +4,12 @@
 
 find_program(DOXYGEN_EXECUTABLE doxygen)
 set(UMF_REFERENCE_DIR ${CMAKE_CURRENT_BINARY_DIR}/reference)
-file(MAKE_DIRECTORY ${UMF_REFERENCE_DIR})
+file(MAKE_DIRECTORY ${UMF_REFERENCE_DIR}/man/man3)
 configure_file(docs/Doxyfile.in ${UMF_REFERENCE_DIR}/Doxyfile @ONLY)
 if(DOXYGEN_EXECUTABLE)
     add_custom_target(reference COMMAND ${DOXYGEN_EXECUTABLE} ${UMF_REFERENCE_DIR}/Doxyfile
+        # Section 3umf: a page like ipc.h(3) is not in the way of others.
+        COMMAND sh -c "rm -f *.gz; for page in *.3; do gzip -9nc \"$page\" >\"\${page}umf.gz\" || exit 1; done"
+        WORKING_DIRECTORY ${UMF_REFERENCE_DIR}/man/man3
         COMMENT "Reference of the C interface in ${UMF_REFERENCE_DIR}/html" VERBATIM)
 endif()
