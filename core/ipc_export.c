@@ -27,6 +27,7 @@
 #include "core/base_alloc.h"
 #include "core/log.h"
 #include "core/state.h"
+#include "core/system_call.h"
 
 #define PREFIX_MAGIC UINT64_C(0x584650435049464d) /* in front of every handle that is out */
 
@@ -58,7 +59,7 @@ static uint64_t next_id(void) {
         struct timespec now = {0};
         uint64_t start = 0;
         // In the first moments after the machine's start there may be no random numbers yet.
-        if (getrandom(&start, sizeof(start), GRND_NONBLOCK) != sizeof(start)) {
+        if (sys_getrandom(&start, sizeof(start), GRND_NONBLOCK) != sizeof(start)) {
             clock_gettime(CLOCK_REALTIME, &now);
             start = (uint64_t)now.tv_nsec << 34 ^ (uint64_t)now.tv_sec << 22 ^ (uint64_t)getpid();
         }

@@ -27,6 +27,7 @@
 #include <umf/base.h>
 
 #include "core/state.h"
+#include "core/system_call.h"
 
 enum {
     LOG_TEXT_MAX = 8191, /* characters of function and message; given by the format */
@@ -420,7 +421,7 @@ static void remember_utc_offset(void) {
 static int file_fd_use(int fd) {
     log_state_t *log = &umf_core_state.log;
     int file_fd = log->file_fd_plus1 - 1;
-    if (file_fd >= 0 && dup3(fd, file_fd, O_CLOEXEC) >= 0) {
+    if (file_fd >= 0 && sys_dup3(fd, file_fd, O_CLOEXEC) >= 0) {
         close(fd);
         return file_fd;
     }
@@ -431,12 +432,12 @@ static int file_fd_use(int fd) {
 /* Closes the file behind the number, in favour of `fd` or of nothing. Lock held. */
 static void file_fd_park(int fd) {
     int file_fd = umf_core_state.log.file_fd_plus1 - 1;
-    if (file_fd < 0 || (fd >= 0 && dup3(fd, file_fd, O_CLOEXEC) >= 0)) {
+    if (file_fd < 0 || (fd >= 0 && sys_dup3(fd, file_fd, O_CLOEXEC) >= 0)) {
         return;
     }
     int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (nothing >= 0) {
-        dup3(nothing, file_fd, O_CLOEXEC);
+        sys_dup3(nothing, file_fd, O_CLOEXEC);
         close(nothing);
     }
 }

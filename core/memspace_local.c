@@ -13,6 +13,7 @@
 #include "core/init.h"
 #include "core/log.h"
 #include "core/memspace.h"
+#include "core/system_call.h"
 
 static_assert((int)UMF_MEMSPACE_METRIC_BANDWIDTH == (int)TOPOLOGY_BANDWIDTH &&
                   (int)UMF_MEMSPACE_METRIC_LATENCY == (int)TOPOLOGY_LATENCY,
@@ -59,7 +60,7 @@ UMF_EXPORT umf_result_t umfMemspaceLocalCreate(umf_memspace_metric_t metric,
         return UMF_RESULT_ERROR_NOT_SUPPORTED;
     }
     umf_result_t result = memspace_local_create(topology, (topology_metric_t)metric,
-                                                (unsigned)sched_getcpu(), hMemspace);
+                                                (unsigned)sys_getcpu(), hMemspace);
     topology_release(topology);
     return result;
 }
@@ -100,7 +101,7 @@ UMF_EXPORT umf_result_t umfMemtargetGetMetric(umf_const_memtarget_handle_t hMemt
         return UMF_RESULT_ERROR_NOT_SUPPORTED;
     }
     umf_result_t result = metric_of(topology, (topology_metric_t)metric, hMemtarget->id,
-                                    (unsigned)sched_getcpu(), value);
+                                    (unsigned)sys_getcpu(), value);
     topology_release(topology);
     return result;
 }

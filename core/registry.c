@@ -2,6 +2,7 @@
 /* Lists of live objects; see registry.h. Walks go by serial numbers: an object that was met may be
  * out of the list by the time of the next step. */
 #include "core/registry.h"
+#include "core/system_call.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -57,7 +58,7 @@ void registry_remove(registry_t *registry, registry_entry_t *entry) {
     // acquire: pairs with the release of registry_unpin; what the call did is over. Nobody can take
     // a new pin: those are taken under the lock, of entries in the list.
     while (load_acquire(&entry->pins) != 0) {
-        sched_yield();
+        sys_sched_yield();
     }
     errno = saved_errno;
 }

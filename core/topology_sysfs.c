@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "core/base_alloc.h"
+#include "core/system_call.h"
 
 enum {
     FILE_BYTES = 8192, /* a line of 1024 distances, or a list of 512 separate entries */
@@ -168,7 +169,7 @@ static void sysfs_initiators_of(sysfs_t *sysfs, const topology_cpus_t *own, unsi
     for (unsigned i = 0; i < sysfs->topology->node_count; i++) {
         snprintf(sysfs->path, sizeof(sysfs->path), "%s/node%u/access%d/initiators/node%u",
                  sysfs->folder, id, access_class, sysfs->topology->nodes[i].id);
-        if (access(sysfs->path, F_OK) == 0) {
+        if (sys_access(sysfs->path, F_OK) == 0) {
             topology_cpus_join(cpus, &own[i]);
         }
     }

@@ -25,6 +25,7 @@
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/state.h"
+#include "core/system_call.h"
 
 enum { THREAD_SLOTS_MIN = 8 };
 
@@ -256,7 +257,7 @@ void jemalloc_threads_remove_pool(jemalloc_pool_t *pool) {
     }
     lock_release(&module.lock);
     while (load_acquire(&pool->exiting) != 0) { // pairs with the sub in entry_end
-        sched_yield();
+        sys_sched_yield();
     }
 }
 

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "pools/slab_inl.h"
+#include "core/system_call.h"
 #include "pools/slab_watch.h"
 
 enum {
@@ -237,8 +238,8 @@ static void pool_fork_child(void *arg) {
     slab_theap_fork_child(pool);
 }
 
-/* Requests of each size up to SLAB_FAST_MAX by class: block sizes are multiples of 16, so 16 requests
- * at a time share one (every preloaded program pays for this at its start). */
+/* Requests of each size up to SLAB_FAST_MAX by class: block sizes are multiples of 16, so 16
+ * requests at a time share one (every preloaded program pays for this at its start). */
 static void pool_fill_classes(slab_pool_t *pool) {
     static_assert(SLAB_FAST_MAX % 16 == 0, "whole steps");
     pool->class_of[0] = (uint8_t)slab_class_of(0);
@@ -318,7 +319,7 @@ umf_result_t slab_pool_destroy(slab_pool_t *pool) {
     }
     lock_release(&slot->lock);
     while (load_acquire(&pool->exiting) != 0) {
-        sched_yield(); // threads at their end are parking their heaps here
+        sys_sched_yield(); // threads at their end are parking their heaps here
     }
     fork_unregister(&pool->fork_node);
     slab_large_destroy_all(pool);

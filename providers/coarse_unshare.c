@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/system_call.h"
 
 enum { COPY_PIECE_BYTES = 64 * 1024 };
 
@@ -115,7 +116,7 @@ static bool file_end(void *context, const coarse_range_t *range) {
 static int nameless_file(int old_fd) {
     char link[64], name[PATH_MAX];
     snprintf(link, sizeof(link), "/proc/self/fd/%d", old_fd);
-    ssize_t length = readlink(link, name, sizeof(name) - sizeof(link));
+    ssize_t length = sys_readlink(link, name, sizeof(name) - sizeof(link));
     if (length <= 0) {
         return -1;
     }
@@ -127,7 +128,7 @@ static int nameless_file(int old_fd) {
     if (fd < 0) {
         snprintf(name + length, sizeof(link), ".umf-heap.%d", (int)getpid());
         fd = open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-        unlink(name);
+        sys_unlink(name);
     }
     return fd;
 }

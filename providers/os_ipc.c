@@ -27,6 +27,7 @@
 
 #include "core/base_alloc.h"
 #include "core/log.h"
+#include "core/system_call.h"
 #include "providers/foreign_fd.h"
 #include "providers/provider_common.h"
 
@@ -117,7 +118,7 @@ umf_result_t os_ipc_inspect(const void *buffer, size_t bytes, size_t *mapped) {
 static bool object_fits(const os_ipc_data_t *data, int fd) {
     struct stat status;
     struct statfs system;
-    if (fstat(fd, &status) != 0 || fstatfs(fd, &system) != 0 || !S_ISREG(status.st_mode) ||
+    if (fstat(fd, &status) != 0 || sys_fstatfs(fd, &system) != 0 || !S_ISREG(status.st_mode) ||
         (uint32_t)status.st_ino != data->inode ||
         (uint64_t)status.st_size < data->offset + data->size) {
         return false;

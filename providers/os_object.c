@@ -29,6 +29,7 @@
 
 #include "core/base_alloc.h"
 #include "core/log.h"
+#include "core/system_call.h"
 
 #define OBJECT_BYTES_MAX INT64_MAX /* off_t has 64 bits on all our platforms */
 static_assert(sizeof(off_t) == sizeof(int64_t), "large files");
@@ -78,7 +79,7 @@ static int object_open_anonymous(bool *punched) {
         }
         log_write_errno(LOG_WARNING, __func__, "memfd_secret failed, using memfd_create");
     }
-    return memfd_create("umf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return sys_memfd_create("umf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 }
 
 static int object_open_named(const char *name) {
@@ -98,7 +99,7 @@ static int object_open(os_object_kind_t kind, const char *name, bool *punched) {
     case OS_OBJECT_ANONYMOUS:
         return object_open_anonymous(punched);
     case OS_OBJECT_PLAIN:
-        return memfd_create("umf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        return sys_memfd_create("umf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     }
     return -1;
 }
@@ -185,8 +186,8 @@ bool os_object_link(os_object_t *object) {
     }
     strcat(source, digits + at);
     strcat(target, object->name);
-    unlink(target); // of an earlier process with our id
-    if (linkat(AT_FDCWD, source, AT_FDCWD, target, AT_SYMLINK_FOLLOW) != 0) {
+    sys_unlink(target); // of an earlier process with our id
+    if (sys_linkat(AT_FDCWD, source, AT_FDCWD, target, AT_SYMLINK_FOLLOW) != 0) {
         log_error_errno("giving a shared-memory object its name \"%s\" failed", object->name);
         return false;
     }

@@ -32,6 +32,7 @@
 
 #include "core/base_alloc.h"
 #include "core/log.h"
+#include "core/system_call.h"
 #include "providers/os_object.h"
 
 enum {
@@ -343,7 +344,7 @@ static int shared_punch(os_shared_t *shared, os_object_t *object, void *ptr, siz
     if (fd < 0) {
         return -1;
     }
-    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, (off_t)size);
+    return sys_fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, (off_t)size);
 }
 
 int os_shared_unmap(os_shared_t *shared, void *ptr, size_t size) {

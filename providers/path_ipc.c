@@ -14,6 +14,7 @@
 
 #include "core/base_alloc.h"
 #include "core/log.h"
+#include "core/system_call.h"
 
 uint32_t path_ipc_identity(const struct stat *status) {
     return (uint32_t)(S_ISCHR(status->st_mode) ? status->st_rdev : status->st_ino);
@@ -53,7 +54,7 @@ bool path_ipc_is(const path_ipc_t *data, const struct stat *status) {
 
 int path_ipc_open(const path_ipc_t *data, int rights) {
     struct stat status;
-    if (stat(data->path, &status) != 0) {
+    if (sys_stat(data->path, &status) != 0) {
         log_error_errno("%s of an IPC handle can not be opened", data->path);
         return -1;
     }

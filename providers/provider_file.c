@@ -35,6 +35,7 @@
 #include "core/base_alloc.h"
 #include "core/log.h"
 #include "core/provider.h"
+#include "core/system_call.h"
 #include "providers/coarse_provider.h"
 #include "providers/coarse_unshare.h"
 #include "providers/file_mmap.h"
@@ -171,7 +172,7 @@ static int file_check_space(int fd, off_t bytes) {
     if (bytes <= 0 || fstatvfs(fd, &fs) != 0 || fs.f_blocks == 0) {
         return 0;
     }
-    uint64_t room = geteuid() == 0 ? fs.f_bfree : fs.f_bavail;
+    uint64_t room = sys_geteuid() == 0 ? fs.f_bfree : fs.f_bavail;
     if (mul_overflow(room, (uint64_t)fs.f_frsize, &room)) {
         return 0;
     }

@@ -36,6 +36,7 @@
 #include "core/fork.h"
 #include "core/log.h"
 #include "core/provider.h"
+#include "core/system_call.h"
 #include "pools/slab.h"
 #include "providers/block_table.h"
 #include "proxy/driver_stack.h"
@@ -275,8 +276,8 @@ GUARDED(ext_close_ipc_handle, (void *priv, void *ptr, size_t size), priv, ptr, s
  * parent's. False: neither can be read. Never faults. */
 static bool copy_readable(void *to, void *from, size_t bytes) {
     const struct iovec local = {to, bytes}, remote = {from, bytes};
-    return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes ||
-           process_vm_readv(getppid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
+    return sys_process_vm_readv(getpid(), &local, &remote) == (ssize_t)bytes ||
+           sys_process_vm_readv(sys_getppid(), &local, &remote) == (ssize_t)bytes;
 }
 
 /* Replaces the pages of a block by private ones with the same content. */

@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include "proxy/driver_stack.h"
+#include "core/system_call.h"
 
 #include <link.h>
 #include <string.h>
@@ -71,7 +72,7 @@ UMF_NOINLINE bool driver_stack_has_driver(void) {
         // up to the end of a page, so that a piece is readable wholly or not at all
         size_t bytes = PIECE_BYTES - ((uintptr_t)at & (PIECE_BYTES - 1));
         const struct iovec local = {piece, bytes}, remote = {at, bytes};
-        if (process_vm_readv(getpid(), &local, 1, &remote, 1, 0) != (ssize_t)bytes) {
+        if (sys_process_vm_readv(getpid(), &local, &remote) != (ssize_t)bytes) {
             return false;
         }
         for (size_t i = 0; i < bytes / sizeof(piece[0]); i++) {

@@ -25,6 +25,7 @@
 
 #include "core/fork.h"
 #include "core/log.h"
+#include "core/system_call.h"
 #include "proxy/process_pool.h"
 
 enum { FORK_SHARED_RANK = (LOCK_RANK_POOL + LOCK_RANK_PROVIDER) / 2 }; /* takes no lock */
@@ -36,7 +37,7 @@ static int fork_pipe[2] = {-1,
 static void fork_shared_prepare(void *arg) {
     (void)arg;
     int saved_errno = errno;
-    if (pipe2(fork_pipe, O_CLOEXEC) != 0) {
+    if (sys_pipe2(fork_pipe, O_CLOEXEC) != 0) {
         fork_pipe[0] = fork_pipe[1] =
             -1; // no descriptors left: the copy then races with this thread, not with its forker
         log_error_errno("fork: no pipe; the parent does not wait for the child's copy of the heap");

@@ -21,6 +21,7 @@
 #include <umf/memory_pool.h>
 
 #include "core/map.h"
+#include "core/system_call.h"
 #include "pools/slab.h"
 #include "proxy/process_pool.h"
 
@@ -60,7 +61,7 @@ static bool enter(void) {
         }
         atomic_fetch_sub(counter, 1);
         while (load_acquire(&gate_closed)) {
-            sched_yield();
+            sys_sched_yield();
         }
     }
     handle_depth = 1;
@@ -85,7 +86,7 @@ static uint32_t gate_inside(void) {
 static void gate_prepare(void) {
     atomic_store(&gate_closed, true);
     while (gate_inside() != (handle_depth != 0)) {
-        sched_yield();
+        sys_sched_yield();
     }
     handle_depth++;
 }

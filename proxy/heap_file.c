@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/system_call.h"
 
 enum { CLAIM_FD_MIN = 900 /* out of the way of programs that count on low numbers */ };
 
@@ -56,7 +57,7 @@ static umf_result_t claim(const char *path, int flags, int *out) {
         log_error_errno("%s can not be opened", path);
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (sys_flock(fd, LOCK_EX | LOCK_NB) != 0) {
         bool in_use = errno == EWOULDBLOCK;
         log_error_errno("%s can not be locked", path);
         close(fd);
@@ -89,7 +90,7 @@ umf_result_t heap_file_claim(const char *path, heap_file_t *file) {
         return UMF_RESULT_ERROR_INVALID_ARGUMENT;
     }
     size_t used = strlen(file->path);
-    bool directory = stat(file->path, &info) == 0 && S_ISDIR(info.st_mode);
+    bool directory = sys_stat(file->path, &info) == 0 && S_ISDIR(info.st_mode);
     umf_result_t result = UMF_RESULT_ERROR_NOT_SUPPORTED;
     if (!directory) {
         result = claim_file(file);
@@ -103,7 +104,7 @@ umf_result_t heap_file_claim(const char *path, heap_file_t *file) {
 }
 
 void heap_file_opened(heap_file_t *file) {
-    unlink(file->path);
+    sys_unlink(file->path);
     close(file->fd);
 }
 
@@ -120,7 +121,7 @@ umf_result_t heap_device_claim(const char *path) {
 size_t heap_device_size(const char *path) {
     char name[64], text[32] = "";
     struct stat info;
-    if (stat(path, &info) != 0 || !S_ISCHR(info.st_mode)) {
+    if (sys_stat(path, &info) != 0 || !S_ISCHR(info.st_mode)) {
         return 0;
     }
     snprintf(name, sizeof(name), "/sys/dev/char/%u:%u/size", major(info.st_rdev),

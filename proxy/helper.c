@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/system_call.h"
 
 enum {
     TASKS_MAX = 8,
@@ -88,7 +89,7 @@ static void run_due(uint32_t signals) {
 
 static void *helper_run(void *arg) {
     (void)arg;
-    prctl(PR_SET_NAME, "umf-report");
+    sys_prctl(PR_SET_NAME, (unsigned long)"umf-report");
     for (;;) {
         uint64_t wait_ms = next_due();
         struct timespec timeout = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000) * MS};

@@ -15,6 +15,7 @@
 
 #include "core/libload.h"
 #include "core/log.h"
+#include "core/system_call.h"
 
 static const char umf_name[] = "libumf.so.1";
 static jemalloc_library_t functions;
@@ -46,7 +47,7 @@ static bool neighbour(char *path, size_t bytes) {
     const char *slash = strrchr(self.dli_fname, '/');
     int folder = slash != NULL ? (int)(slash + 1 - self.dli_fname) : 0;
     int length = snprintf(path, bytes, "%.*s%s", folder, self.dli_fname, umf_name);
-    return folder > 0 && length > 0 && (size_t)length < bytes && access(path, R_OK) == 0;
+    return folder > 0 && length > 0 && (size_t)length < bytes && sys_access(path, R_OK) == 0;
 }
 
 umf_result_t jemalloc_library_open(const jemalloc_library_t **library) {

@@ -26,6 +26,7 @@
 
 #include "core/log.h"
 #include "core/state.h"
+#include "core/system_call.h"
 #include "providers/provider_os.h"
 #include "proxy/choose.h"
 #include "proxy/configure.h"
@@ -78,7 +79,7 @@ bool process_pool_ready(void) {
             fork_install();
         } else {
             while (load_acquire(&process_state.boot_state) == 1) {
-                sched_yield(); // another thread makes it
+                sys_sched_yield(); // another thread makes it
             }
             if (load_acquire(&process_state.boot_state) != 2) {
                 return false;

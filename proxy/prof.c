@@ -20,6 +20,7 @@
 
 #include "core/fork.h"
 #include "core/log.h"
+#include "core/system_call.h"
 #include "pools/slab_watch.h"
 #include "proxy/helper.h"
 #include "proxy/prof_leak.h"
@@ -281,7 +282,7 @@ static void prof_at_exit(void) {
     busy = false;
     if (leaks > 0 && prof.settings.leak_exitcode != 0) {
         fflush(NULL); // what is still to come in exit() is lost but for this
-        _exit((int)prof.settings.leak_exitcode);
+        sys_exit((int)prof.settings.leak_exitcode);
     }
 }
 

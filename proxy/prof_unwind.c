@@ -28,6 +28,7 @@
 
 #include "core/libload.h"
 #include "core/log.h"
+#include "core/system_call.h"
 
 /* ---- the libraries
  * ------------------------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ void prof_unwind_fork_prepare(void) {
     while (!cas_weak_acq_rel(&gate, &old, old | GATE_CLOSED)) {
     }
     while ((load_acquire(&gate) & ~GATE_CLOSED) > own) {
-        sched_yield(); // an unwinding takes microseconds and waits for nothing
+        sys_sched_yield(); // an unwinding takes microseconds and waits for nothing
     }
 }
 

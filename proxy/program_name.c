@@ -5,6 +5,7 @@
  * not there yet when the first block is asked for.
  */
 #include "proxy/program_name.h"
+#include "core/system_call.h"
 
 #include <limits.h>
 #include <string.h>
@@ -62,7 +63,7 @@ bool program_name_in(const char *list) {
         return true;
     }
     char file[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", file, sizeof(file) - 1);
+    ssize_t length = sys_readlink("/proc/self/exe", file, sizeof(file) - 1);
     if (length <= 0) {
         return false;
     }

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/system_call.h"
 #include "core/utils.h"
 
 enum { SWEEP_BUFFER_BYTES = 4096, SWEEP_PID_DIGITS = 9 };
@@ -41,7 +42,7 @@ static void sweep_name(int directory, const char *name) {
     const pid_t pid = name_pid(name);
     if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH &&
         fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
-        status.st_uid == geteuid()) {
+        status.st_uid == sys_geteuid()) {
         unlinkat(directory, name, 0);
     }
 }

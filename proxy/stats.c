@@ -15,6 +15,7 @@
 
 #include "core/base_alloc.h"
 #include "core/fork.h"
+#include "core/system_call.h"
 #include "pools/slab_watch.h"
 #include "proxy/helper.h"
 #include "proxy/process_pool.h"
@@ -176,7 +177,7 @@ void stats_start(const proxy_stats_settings_t *settings) {
     bool reports = settings->at_exit || settings->on_signal || settings->every_ms != 0;
     stats.settings = *settings;
     if (settings->attach) {
-        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); // only matters where Yama is on
+        sys_prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY); // only matters where Yama is on
     }
     if (!reports) {
         return;

@@ -35,6 +35,17 @@ static size_t status_bytes(const char *status, const char *name) {
     return line != NULL ? strtoull(line + strlen(name), NULL, 10) * KIB : 0;
 }
 
+/* The number in field `index` (0: the first) of those that blanks separate; 0 if there are not so
+ * many. */
+static uint64_t stat_field(const char *text, unsigned index) {
+    text += strspn(text, " ");
+    for (; index > 0; index--) {
+        text += strcspn(text, " ");
+        text += strspn(text, " ");
+    }
+    return strtoull(text, NULL, 10);
+}
+
 bool stats_read_process(stats_report_t *report, int pid) {
     char text[4096];
     report->pid = pid;
@@ -48,10 +59,8 @@ bool stats_read_process(stats_report_t *report, int pid) {
         length = length < sizeof(report->program) ? length : sizeof(report->program) - 1;
         memcpy(report->program, name + 1, length);
         report->program[length] = '\0';
-        unsigned long minor = 0, major = 0;
-        sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu", &minor, &major);
-        report->minor_faults = minor;
-        report->major_faults = major;
+        report->minor_faults = stat_field(end + 1, 7);
+        report->major_faults = stat_field(end + 1, 9);
     }
     if (read_proc(pid, "status", text, sizeof(text))) {
         report->resident_bytes = status_bytes(text, "VmRSS:");
