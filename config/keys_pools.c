@@ -17,7 +17,7 @@ static const settings_key_t keys[] = {
     KEY_UNSIGNED("jemalloc.arenas", jemalloc.arenas, 0, JEMALLOC_ARENAS, "0", "Number of arenas; 0 is four for each CPU."),
     KEY_SIZE("disjoint.slab.min.size", disjoint.slab_min_size, 4 * KIB, GIB, "64k", "Least size of a slab, which holds blocks of one size."),
     KEY_SIZE("disjoint.max.poolable.size", disjoint.max_poolable_size, 0, 2 * GIB, "2M", "Larger blocks come straight from the provider."),
-    KEY_UNSIGNED("disjoint.capacity", disjoint.capacity, 0, 1000000, "4", "Empty slabs of each block size that are kept."),
+    KEY_UNSIGNED("disjoint.capacity", disjoint.capacity, 0, 1000000, "4", "Empty slabs of each block size that are kept; of slabs that hold several blocks, one."),
     KEY_SIZE("disjoint.min.bucket.size", disjoint.min_bucket_size, 8, 64 * KIB, "16", "Smallest size of a block, a power of two."),
     KEY_SIZE("disjoint.limit", disjoint.limit, 0, 1024 * GIB, "0", "Bytes of empty slabs that are kept in all; 0 is no limit."),
     KEY_UNSIGNED("disjoint.trace", disjoint.trace, 0, DISJOINT_TRACE, "0", "What the pool tells in the log: 1 counts, 2 and 3 each call."),
