@@ -6,8 +6,9 @@
  *   settings_effect figures             keys that change a figure, as the rows of `figures` say
  *   settings_effect reports             keys of the log, the statistics, the profile, the leaks
  *   settings_effect missing             libraries that are not there
+ *   settings_effect device <provider>   cuda.device, level_zero.device, on the stand-in drivers
  *   settings_effect coverage <folder>   every key of UMF_PROXY=help is in a row here, in another
- *                                       test of <folder> (test/proxy), or an exception with reason
+ *                                       test of <folder> (test/proxy)
  *   settings_effect look <what>         is the child (settings_look.c)
  */
 #include "child.h"
@@ -25,39 +26,51 @@ static child_result_t result;
 
 enum { DIES = -2 }; /* instead of a least figure: the child gets SIGSEGV */
 
+#define DAX "/dev/dax0.0"
+#define NODE1 "/sys/devices/system/node/node1"
+
 /* clang-format off */
 static const struct figure {
     const char *key, *setting, *look;
     long long least, most;
+    const char *needs; /* a path that most machines do not have; scripts/test-vm makes one that does */
 } figures[] = {
-    {"scalable.granularity", "pool=scalable;scalable.granularity=3M", "granularity", 3 * MIB, 3 * MIB},
-    {"scalable.keep.all", "pool=scalable", "keep_all", 0, 0},
-    {"scalable.keep.all", "pool=scalable;scalable.keep.all=yes", "keep_all", 1, 1},
-    {"scalable.keep.all", "pool=scalable", "kept_large", LLONG_MIN, 192LL * MIB},
-    {"scalable.keep.all", "pool=scalable;scalable.keep.all=yes", "kept_large", 250LL * MIB, LLONG_MAX},
-    {"jemalloc.arenas", "pool=jemalloc;jemalloc.arenas=3", "arenas", 3, 3},
-    {"jemalloc.arenas", "pool=jemalloc;jemalloc.arenas=17", "arenas", 17, 17},
-    {"disjoint.slab.min.size", "pool=disjoint;disjoint.slab.min.size=64k", "slab", 32 * KIB, 64 * KIB},
-    {"disjoint.slab.min.size", "pool=disjoint;disjoint.slab.min.size=8M", "slab", 8 * MIB, 8 * MIB},
-    {"disjoint.max.poolable.size", "pool=disjoint;disjoint.max.poolable.size=64k", "in_slabs", 0, 0},
-    {"disjoint.max.poolable.size", "pool=disjoint", "in_slabs", 300000, 2 * MIB},
-    {"disjoint.capacity", "pool=disjoint;disjoint.capacity=7", "capacity", 7, 7},
-    {"disjoint.capacity", "pool=disjoint;disjoint.trace=1;disjoint.capacity=1", "kept_blocks", LLONG_MIN, MIB},
-    {"disjoint.capacity", "pool=disjoint;disjoint.trace=1;disjoint.capacity=100000", "kept_blocks", 7 * MIB, LLONG_MAX},
-    {"disjoint.min.bucket.size", "pool=disjoint", "first_bucket", 16, 16},
-    {"disjoint.min.bucket.size", "pool=disjoint;disjoint.min.bucket.size=256", "first_bucket", 256, 256},
-    {"disjoint.limit", "pool=disjoint;disjoint.capacity=100000;disjoint.limit=256k", "kept_blocks", LLONG_MIN, MIB},
-    {"disjoint.limit", "pool=disjoint;disjoint.capacity=100000;disjoint.limit=1G", "kept_blocks", 7 * MIB, LLONG_MAX},
-    {"disjoint.trace", "pool=disjoint", "slab_count", -1, -1},
-    {"disjoint.trace", "pool=disjoint;disjoint.trace=1", "slab_count", 1, LLONG_MAX},
-    {"disjoint.trace", "pool=disjoint;disjoint.trace=1", "call_count", 0, 0},
-    {"disjoint.trace", "pool=disjoint;disjoint.trace=2", "call_count", 1, LLONG_MAX},
-    {"os.protection", "os.protection=rw", "code", DIES, 0},
-    {"os.protection", "os.protection=rwx", "code", 42, 42},
-    {"stats.attach", "stats.attach=no", "ptracers", 0, 0},
-    {"stats.attach", "stats.attach=yes", "ptracers", 1, 1},
-    {"file.protection", "provider=file;file.path=/dev/shm", "code", DIES, 0},
-    {"file.protection", "provider=file;file.path=/dev/shm;file.protection=rwx", "code", 42, 42},
+    {"scalable.granularity", "pool=scalable;scalable.granularity=3M", "granularity", 3 * MIB, 3 * MIB, NULL},
+    {"scalable.keep.all", "pool=scalable", "keep_all", 0, 0, NULL},
+    {"scalable.keep.all", "pool=scalable;scalable.keep.all=yes", "keep_all", 1, 1, NULL},
+    {"scalable.keep.all", "pool=scalable", "kept_large", LLONG_MIN, 192LL * MIB, NULL},
+    {"scalable.keep.all", "pool=scalable;scalable.keep.all=yes", "kept_large", 250LL * MIB, LLONG_MAX, NULL},
+    {"jemalloc.arenas", "pool=jemalloc;jemalloc.arenas=3", "arenas", 3, 3, NULL},
+    {"jemalloc.arenas", "pool=jemalloc;jemalloc.arenas=17", "arenas", 17, 17, NULL},
+    {"disjoint.slab.min.size", "pool=disjoint;disjoint.slab.min.size=64k", "slab", 32 * KIB, 64 * KIB, NULL},
+    {"disjoint.slab.min.size", "pool=disjoint;disjoint.slab.min.size=8M", "slab", 8 * MIB, 8 * MIB, NULL},
+    {"disjoint.max.poolable.size", "pool=disjoint;disjoint.max.poolable.size=64k", "in_slabs", 0, 0, NULL},
+    {"disjoint.max.poolable.size", "pool=disjoint", "in_slabs", 300000, 2 * MIB, NULL},
+    {"disjoint.capacity", "pool=disjoint;disjoint.capacity=7", "capacity", 7, 7, NULL},
+    {"disjoint.capacity", "pool=disjoint;disjoint.trace=1;disjoint.capacity=1", "kept_blocks", LLONG_MIN, MIB, NULL},
+    {"disjoint.capacity", "pool=disjoint;disjoint.trace=1;disjoint.capacity=100000", "kept_blocks", 7 * MIB, LLONG_MAX, NULL},
+    {"disjoint.min.bucket.size", "pool=disjoint", "first_bucket", 16, 16, NULL},
+    {"disjoint.min.bucket.size", "pool=disjoint;disjoint.min.bucket.size=256", "first_bucket", 256, 256, NULL},
+    {"disjoint.limit", "pool=disjoint;disjoint.capacity=100000;disjoint.limit=256k", "kept_blocks", LLONG_MIN, MIB, NULL},
+    {"disjoint.limit", "pool=disjoint;disjoint.capacity=100000;disjoint.limit=1G", "kept_blocks", 7 * MIB, LLONG_MAX, NULL},
+    {"disjoint.trace", "pool=disjoint", "slab_count", -1, -1, NULL},
+    {"disjoint.trace", "pool=disjoint;disjoint.trace=1", "slab_count", 1, LLONG_MAX, NULL},
+    {"disjoint.trace", "pool=disjoint;disjoint.trace=1", "call_count", 0, 0, NULL},
+    {"disjoint.trace", "pool=disjoint;disjoint.trace=2", "call_count", 1, LLONG_MAX, NULL},
+    {"os.protection", "os.protection=rw", "code", DIES, 0, NULL},
+    {"os.protection", "os.protection=rwx", "code", 42, 42, NULL},
+    {"stats.attach", "stats.attach=no", "ptracers", 0, 0, NULL},
+    {"stats.attach", "stats.attach=yes", "ptracers", 1, 1, NULL},
+    {"file.protection", "provider=file;file.path=/dev/shm", "code", DIES, 0, NULL},
+    {"file.protection", "provider=file;file.path=/dev/shm;file.protection=rwx", "code", 42, 42, NULL},
+    {"devdax.size", "provider=devdax;devdax.path=/dev/dax0.0;devdax.size=32M;on.exhausted=null", "room", 16 * MIB, 32 * MIB, DAX},
+    {"devdax.size", "provider=devdax;devdax.path=/dev/dax0.0;devdax.size=96M;on.exhausted=null", "room", 64 * MIB, 96 * MIB, DAX},
+    {"devdax.protection", "provider=devdax;devdax.path=/dev/dax0.0", "code", DIES, 0, DAX},
+    {"devdax.protection", "provider=devdax;devdax.path=/dev/dax0.0;devdax.protection=rwx", "code", 42, 42, DAX},
+    {"os.numa.part.size", "os.numa.mode=interleave;os.numa.nodes=0-1", "node_changes", 20, LLONG_MAX, NODE1},
+    {"os.numa.part.size", "os.numa.mode=interleave;os.numa.nodes=0-1;os.numa.part.size=16M", "node_changes", 2, 6, NODE1},
+    {"os.numa.partitions", "os.numa.mode=split;os.numa.nodes=0-1", "node0_percent", 45, 55, NODE1},
+    {"os.numa.partitions", "os.numa.mode=split;os.numa.nodes=0-1;os.numa.partitions=0:3,1:1", "node0_percent", 70, 80, NODE1},
 };
 /* clang-format on */
 
@@ -70,6 +83,10 @@ static void group_figures(void) {
     for (size_t i = 0; i < COUNT(figures); i++) {
         const struct figure *row = &figures[i];
         long long value = 0;
+        if (row->needs != NULL && access(row->needs, F_OK) != 0) {
+            dprintf(1, "not shown here: %s: no %s\n", row->setting, row->needs);
+            continue;
+        }
         run_look(row->look, row->setting);
         if (row->least == DIES) {
             CHECK_MSG(child_killed(&result, SIGSEGV), "%s: status 0x%x '%s'", row->setting,
@@ -266,6 +283,23 @@ static void group_missing(void) {
     CHECK(rmdir(empty) == 0 && rmdir(folder) == 0);
 }
 
+/* ---- devices of GPU drivers ---- */
+
+/* The second of two devices can be had; where there is one, a line says so. */
+static void group_device(const char *provider) {
+    char setting[PATH_BYTES];
+    snprintf(setting, sizeof(setting), "provider=%s;%s.device=1", provider, provider);
+    setenv("UMF_STANDIN_DEVICES", "2", 1);
+    run_look("leaks", setting);
+    CHECK_MSG(child_exited(&result, 0) && result.err[0] == '\0', "%s: 0x%x '%s'", setting,
+              result.status, result.err);
+    setenv("UMF_STANDIN_DEVICES", "1", 1);
+    run_look("leaks", setting);
+    CHECK_MSG(child_exited(&result, 0) && child_count_lines(result.err) == 1 &&
+                  strstr(result.err, "device 1 is wanted") != NULL,
+              "%s: 0x%x '%s'", setting, result.status, result.err);
+}
+
 /* ---- coverage ---- */
 
 /* True when the word is one of those in the text. */
@@ -321,10 +355,13 @@ int main(int argc, char **argv) {
         group_reports();
     } else if (argc == 2 && strcmp(argv[1], "missing") == 0) {
         group_missing();
+    } else if (argc == 3 && strcmp(argv[1], "device") == 0) {
+        group_device(argv[2]);
     } else if (argc == 3 && strcmp(argv[1], "coverage") == 0) {
         check_coverage(argv[2]);
     } else {
-        dprintf(2, "usage: settings_effect figures|reports|missing|coverage FOLDER\n");
+        dprintf(2,
+                "usage: settings_effect figures|reports|missing|device PROVIDER|coverage FOLDER\n");
         return 2;
     }
     return check_end(argv[1]);

@@ -12,8 +12,7 @@ enum { KIB = 1 << 10, MIB = 1 << 20, PATH_BYTES = 256, FAILED_LOOK = 9 };
 /* The child's part: prints "value N" for the figure of that name; its exit status. */
 int settings_look(const char *what);
 
-/* Tests of other files that are for the key, and exceptions, which it prints with their reason.
- * `directory` is the folder of those files. */
+/* Number of tests in other files of the folder that are for the key. */
 int settings_shown_elsewhere(const char *key, const char *directory);
 
 #endif /* UMF_TEST_PROXY_SETTINGS_EFFECT_H */

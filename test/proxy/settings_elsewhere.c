@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * settings_elsewhere.c - keys of UMF_PROXY whose effect settings_effect.c does not show: the tests
- * that do, and the keys that need a machine unlike most.
+ * that do.
  */
 #include "settings_effect.h"
 
@@ -26,6 +26,8 @@ static const struct {
     {"fixed.size", "settings.c", "fixed.size=64M"},
     {"level_zero.memory", "CMakeLists.txt", "level_zero.memory="},
     {"cuda.memory", "CMakeLists.txt", "cuda.memory="},
+    {"level_zero.device", "CMakeLists.txt", "device level_zero"},
+    {"cuda.device", "CMakeLists.txt", "device cuda"},
     {"page.disposition", "settings.c", "page.disposition=shared-shm"},
     {"os.shm.name", "settings.c", "os.shm.name=umf-named-%p"},
     {"os.page.size", "settings.c", "os.page.size=2M"},
@@ -53,17 +55,6 @@ static const struct {
     {"help", "settings.c", "group_help"},
 };
 
-/* Keys whose effect can not be seen in a preloaded process here, and why. */
-static const struct {
-    const char *key, *reason;
-} exceptions[] = {
-    {"devdax.size", "needs a DAX device: test_provider_devdax in scripts/test-vm"},
-    {"devdax.protection", "needs a DAX device: test_provider_devdax in scripts/test-vm"},
-    {"level_zero.device", "needs several devices: test_provider_level_zero"},
-    {"cuda.device", "needs several devices: test_provider_cuda"},
-    {"os.numa.part.size", "needs several NUMA nodes: test_provider_os in scripts/test-vm"},
-    {"os.numa.partitions", "needs several NUMA nodes: test_provider_os in scripts/test-vm"},
-};
 /* clang-format on */
 
 static int file_mentions(const char *directory, const char *name, const char *text) {
@@ -82,12 +73,6 @@ int settings_shown_elsewhere(const char *key, const char *directory) {
     for (size_t i = 0; i < COUNT(elsewhere); i++) {
         places += strcmp(elsewhere[i].key, key) == 0 &&
                   file_mentions(directory, elsewhere[i].file, elsewhere[i].text);
-    }
-    for (size_t i = 0; i < COUNT(exceptions); i++) {
-        if (strcmp(exceptions[i].key, key) == 0) {
-            dprintf(1, "not shown here: %s: %s\n", key, exceptions[i].reason);
-            places++;
-        }
     }
     return places;
 }

@@ -186,18 +186,72 @@ static long long look_ptracers(void) {
     return ptracers;
 }
 
+/* Bytes that can be had in blocks of 64 KiB, at most 256 MiB. */
+static long long look_room(void) {
+    enum { BYTES = 64 * KIB, BLOCKS = 4096 };
+    long long bytes = 0;
+    for (int i = 0; i < BLOCKS && check_hide(malloc(BYTES)) != NULL; i++) {
+        bytes += BYTES;
+    }
+    return bytes;
+}
+
+enum { PAGES = 16384 };
+
+/* Nodes of the pages of a block of 64 MiB. */
+static const int *page_nodes(void) {
+    static int node[PAGES];
+    static void *page[PAGES];
+    size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
+    char *p = (char *)memset(malloc(PAGES * bytes), 1, PAGES * bytes);
+    p += -(uintptr_t)p % bytes; /* the last one may be another's then, one of so many */
+    for (size_t i = 0; i < PAGES; i++) {
+        page[i] = p + i * bytes;
+    }
+    CHECK_INT(syscall(SYS_move_pages, 0, PAGES - 1, page, NULL, node, 0), 0);
+    return node;
+}
+
+static long long look_node_changes(void) {
+    const int *node = page_nodes();
+    long long changes = 0;
+    for (size_t i = 1; i < PAGES - 1; i++) {
+        changes += node[i] != node[i - 1];
+    }
+    return changes;
+}
+
+static long long look_node0_percent(void) {
+    const int *node = page_nodes();
+    long long pages = 0;
+    for (size_t i = 0; i < PAGES - 1; i++) {
+        pages += node[i] == 0;
+    }
+    return pages * 100 / PAGES;
+}
+
 static const struct {
     const char *name;
     long long (*figure)(void);
 } looks[] = {
-    {"kept_blocks", look_kept_blocks}, {"kept_large", look_kept_large},
-    {"keep_all", look_keep_all},       {"granularity", look_granularity},
-    {"arenas", look_arenas},           {"first_bucket", look_first_bucket},
-    {"capacity", look_capacity},       {"slab", look_slab},
-    {"in_slabs", look_in_slabs},       {"slab_count", look_slab_count},
-    {"call_count", look_call_count},   {"code", look_code},
-    {"signal", look_signal},           {"leaks", look_leaks},
+    {"kept_blocks", look_kept_blocks},
+    {"kept_large", look_kept_large},
+    {"keep_all", look_keep_all},
+    {"granularity", look_granularity},
+    {"arenas", look_arenas},
+    {"first_bucket", look_first_bucket},
+    {"capacity", look_capacity},
+    {"slab", look_slab},
+    {"in_slabs", look_in_slabs},
+    {"slab_count", look_slab_count},
+    {"call_count", look_call_count},
+    {"code", look_code},
+    {"signal", look_signal},
+    {"leaks", look_leaks},
     {"ptracers", look_ptracers},
+    {"room", look_room},
+    {"node_changes", look_node_changes},
+    {"node0_percent", look_node0_percent},
 };
 
 int settings_look(const char *what) {
