@@ -8,7 +8,7 @@
 #   tools       umf-tools        umf-run with its completion, presets, profile scripts, their manual pages
 #
 # A program finds the libraries by `find_package(umf)` (targets umf::umf, umf::umf_static, umf::proxy) or by
-# `pkg-config umf` / `pkg-config umf-static`. Everything can be moved: no file names the prefix but the .pc files.
+# `pkg-config umf` / `pkg-config umf-static`. Everything can be moved: no file names the prefix.
 
 include(CMakePackageConfigHelpers)
 
@@ -41,6 +41,13 @@ foreach(kind LIB INCLUDE)
         set(UMF_PC_${kind}DIR "\${prefix}/${CMAKE_INSTALL_${kind}DIR}")
     endif()
 endforeach()
+# Relative to the .pc file itself, so that the tree may be installed with another --prefix, and moved.
+if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
+    set(UMF_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+else()
+    file(RELATIVE_PATH UMF_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+    string(REGEX REPLACE "/$" "" UMF_PC_PREFIX "\${pcfiledir}/${UMF_PC_PREFIX}")
+endif()
 foreach(name umf umf-static)
     configure_file(cmake/templates/${name}.pc.in ${name}.pc @ONLY)
     install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)

@@ -60,9 +60,7 @@ pkg_config | pkg_config_static)
     install_tree umf.pc
     name=umf
     [ "$way" = pkg_config ] || name=umf-static
-    # The prefix written into the file is where the tree was first: tell it the move.
-    flags=$(PKG_CONFIG_PATH=$folder pkg-config --define-variable=prefix="$work/prefix" \
-        --cflags --libs "$name >= 1.2") || fail 'pkg-config did not find the library'
+    flags=$(PKG_CONFIG_PATH=$folder pkg-config --cflags --libs "$name >= 1.2") || fail 'pkg-config did not find the library'
     folder=$(dirname "$folder")
     read -ra flags <<<"$flags"
     "${CC:-cc}" "$here/consumer/main.c" "${flags[@]}" -o "$work/consumer" 2>"$work/log" ||
