@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <sys/syscall.h>
 
-#include <linux/prctl.h>
-
 #include <umf/memory_pool.h>
 #include <umf/memory_provider.h>
 
@@ -164,28 +162,6 @@ static long long look_leaks(void) {
     return 0;
 }
 
-/* Stands before libc's prctl, which the library calls for stats.attach: kernels without Yama refuse
- * that call, and none tells afterwards that it was made. */
-static int ptracers;
-
-int prctl(int option, ...);
-
-int prctl(int option, ...) {
-    unsigned long argument[4];
-    va_list rest;
-    va_start(rest, option);
-    for (size_t i = 0; i < COUNT(argument); i++) {
-        argument[i] = va_arg(rest, unsigned long);
-    }
-    va_end(rest);
-    ptracers += option == PR_SET_PTRACER;
-    return (int)syscall(SYS_prctl, option, argument[0], argument[1], argument[2], argument[3]);
-}
-
-static long long look_ptracers(void) {
-    return ptracers;
-}
-
 /* Bytes that can be had in blocks of 64 KiB, at most 256 MiB. */
 static long long look_room(void) {
     enum { BYTES = 64 * KIB, BLOCKS = 4096 };
@@ -248,7 +224,6 @@ static const struct {
     {"code", look_code},
     {"signal", look_signal},
     {"leaks", look_leaks},
-    {"ptracers", look_ptracers},
     {"room", look_room},
     {"node_changes", look_node_changes},
     {"node0_percent", look_node0_percent},
