@@ -143,13 +143,6 @@ WRAP(int, shm_open, (const char *name, int flags, mode_t mode)) {
     return __real_shm_open(name, flags, mode);
 }
 
-WRAP(int, memfd_create, (const char *name, unsigned flags)) {
-    if (fault_hits(FAULT_MEMFD, "memfd_create")) {
-        FAIL(EMFILE, -1);
-    }
-    return __real_memfd_create(name, flags);
-}
-
 WRAP(int, ftruncate, (int fd, off_t size)) {
     if (fault_hits(FAULT_FTRUNCATE, "ftruncate")) {
         FAIL(ENOSPC, -1);
@@ -157,18 +150,34 @@ WRAP(int, ftruncate, (int fd, off_t size)) {
     return __real_ftruncate(fd, size);
 }
 
-WRAP(int, fallocate, (int fd, int mode, off_t offset, off_t size)) {
-    if (fault_hits(FAULT_FTRUNCATE, "fallocate")) {
-        FAIL(ENOSPC, -1);
-    }
-    return __real_fallocate(fd, mode, offset, size);
-}
-
 WRAP(int, posix_fallocate, (int fd, off_t offset, off_t size)) {
     if (fault_hits(FAULT_FTRUNCATE, "posix_fallocate")) {
         return ENOSPC;
     }
     return __real_posix_fallocate(fd, offset, size);
+}
+
+/* Whether a system call that is made by its number has to fail; with which error. */
+static bool system_call_hits(long number, int *error) {
+    switch (number) {
+    case SYS_futex:
+    case SYS_gettid:
+    case SYS_sched_yield:
+    case SYS_getcpu:
+    case SYS_getppid:
+    case SYS_geteuid:
+    case SYS_exit_group: // these never fail
+        return false;
+    case SYS_memfd_create:
+        *error = EMFILE;
+        return fault_hits(FAULT_MEMFD, "memfd_create");
+    case SYS_fallocate:
+        *error = ENOSPC;
+        return fault_hits(FAULT_FTRUNCATE, "fallocate");
+    default:
+        *error = number == SYS_mbind ? ENOMEM : EPERM;
+        return fault_hits(FAULT_SYSCALL, "syscall");
+    }
 }
 
 long __real_syscall(long number, ...);
@@ -182,8 +191,9 @@ __attribute__((no_sanitize("address"))) long __wrap_syscall(long number, ...) {
         value[i] = va_arg(arguments, long);
     }
     va_end(arguments);
-    if (number != SYS_futex && number != SYS_gettid && fault_hits(FAULT_SYSCALL, "syscall")) {
-        FAIL(number == SYS_mbind ? ENOMEM : EPERM, -1);
+    int error = 0;
+    if (system_call_hits(number, &error)) {
+        FAIL(error, -1);
     }
     return __real_syscall(number, value[0], value[1], value[2], value[3], value[4], value[5]);
 }

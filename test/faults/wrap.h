@@ -21,8 +21,7 @@ typedef enum fault_kind {
     FAULT_OPEN, /* open, openat, shm_open */
     FAULT_MEMFD,
     FAULT_FTRUNCATE, /* ftruncate, fallocate, posix_fallocate */
-    FAULT_SYSCALL, /* mbind, get_mempolicy, pidfd_open, pidfd_getfd, memfd_secret; not futex, gettid
-                    */
+    FAULT_SYSCALL,   /* others made by number: mbind, pidfd_open, linkat …; not what can't fail */
     FAULT_DLOPEN,
     FAULT_KINDS
 } fault_kind_t;
