@@ -3,6 +3,9 @@
  * on.exhausted: what happens when the chosen memory has run out. Ordinary pages come from the boot
  * pool; that is said once. When the boot pool is the process pool, or has nothing either, the
  * request was impossible and malloc fails as it does without settings.
+ *
+ * A pool without memory looks everywhere before it gives up, and its provider may call a driver. So
+ * for some milliseconds after a failure, requests of at least that size are not tried again.
  */
 #include "proxy/exhausted.h"
 
@@ -11,7 +14,12 @@
 #include "core/log.h"
 #include "proxy/process_pool.h"
 
+enum { RETRY_MS = 10 };
+
 static _Atomic(bool) exhausted_said;
+_Atomic(size_t) exhausted_from = SIZE_MAX;
+static _Atomic(uint32_t)
+    exhausted_at; /* ms; of the failure. Relaxed, as the size: both are hints */
 
 static bool first_time(void) {
     bool said = false;
@@ -21,6 +29,25 @@ static bool first_time(void) {
 static void *boot_alloc(size_t size, size_t alignment) {
     return alignment != 0 ? slab_pool_aligned_alloc(process_state.boot, size, alignment)
                           : slab_pool_alloc(process_state.boot, size);
+}
+
+bool exhausted_still(void) {
+    if (slab_now_ms() - load_relaxed(&exhausted_at) < RETRY_MS) {
+        return true;
+    }
+    store_relaxed(&exhausted_from, SIZE_MAX);
+    return false;
+}
+
+void *exhausted_instead(size_t size) {
+    return boot_alloc(size, 0);
+}
+
+static void exhausted_note(size_t size) {
+    store_relaxed(&exhausted_at, slab_now_ms());
+    if (size < load_relaxed(&exhausted_from)) {
+        store_relaxed(&exhausted_from, size);
+    }
 }
 
 UMF_COLD void *exhausted_alloc(size_t size, size_t alignment) {
@@ -39,6 +66,7 @@ UMF_COLD void *exhausted_alloc(size_t size, size_t alignment) {
                     size);
         abort();
     }
+    exhausted_note(size);
     void *block = boot_alloc(size, alignment);
     if (block != NULL && first_time()) {
         umf_message("the memory that UMF_PROXY asks for has run out (%zu bytes were wanted); "

@@ -71,13 +71,16 @@ UMF_NOINLINE static void *malloc_slower(size_t size) {
     if (unlikely(size > PTRDIFF_MAX)) {
         return out_of_memory();
     }
+    if (exhausted_now(size)) {
+        return or_exhausted(exhausted_instead(size), size, 0);
+    }
     return or_exhausted(process_slab() != NULL ? slab_alloc_slow(process_slab(), NULL, size)
                                                : handle_pool_alloc(size, 0),
                         size, 0);
 }
 
 UMF_NOINLINE static void *malloc_refill(slab_theap_t *theap, unsigned cls, size_t size) {
-    void *block = theap->pool != NULL && cls != SLAB_CLASS_NONE
+    void *block = theap->pool != NULL && cls != SLAB_CLASS_NONE && !exhausted_now(size)
                       ? slab_theap_refill(theap, cls, size, NULL)
                       : NULL;
     return likely(block != NULL) ? block : malloc_slower(size);
