@@ -27,6 +27,7 @@ SHORTENED = [
     (r"scripts/bench\b.*", "scripts/bench --help"),
     (r"scripts/fuzz\b.*", "scripts/fuzz --help"),
     (r"scripts/soak\b.*", "scripts/soak --help"),
+    (r"(ctest .*-L (?:suites|faults).*)", r"\1 -N"),
     (r"\.ci/run\b.*", "bash -n .ci/run"),
 ]
 # (pattern anywhere in the command, reason)
