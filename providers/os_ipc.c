@@ -114,13 +114,23 @@ umf_result_t os_ipc_inspect(const void *buffer, size_t bytes, size_t *mapped) {
     return UMF_RESULT_SUCCESS;
 }
 
+/*
+ * The largest block that is believed: the object is as long as a file can be, so its length says
+ * nothing. What nobody could fill would only cost this process address space and its map's memory.
+ */
+static uint64_t size_limit(void) {
+    enum { OVERCOMMIT = 4 };
+    const long pages = sysconf(_SC_PHYS_PAGES);
+    return pages > 0 ? (uint64_t)pages * base_page_size() * OVERCOMMIT : UINT64_MAX;
+}
+
 /* True when the open object is what the description says, and safe to map. */
 static bool object_fits(const os_ipc_data_t *data, int fd) {
     struct stat status;
     struct statfs system;
     if (fstat(fd, &status) != 0 || sys_fstatfs(fd, &system) != 0 || !S_ISREG(status.st_mode) ||
         (uint32_t)status.st_ino != data->inode ||
-        (uint64_t)status.st_size < data->offset + data->size) {
+        (uint64_t)status.st_size < data->offset + data->size || data->size > size_limit()) {
         return false;
     }
     if (system.f_type == SECRETMEM_MAGIC) {

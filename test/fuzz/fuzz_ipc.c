@@ -18,11 +18,12 @@
 #include <umf/providers/provider_file_memory.h>
 #include <umf/providers/provider_os_memory.h>
 
+#include "core/ipc.h"
 #include "core/ipc_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { PROVIDERS = 3, BLOCK_BYTES = 8192 };
+enum { PROVIDERS = 3, BLOCK_BYTES = 8192, KEPT_MAPPINGS = 64 };
 
 static struct {
     umf_memory_pool_handle_t pool;
@@ -76,6 +77,7 @@ static void set_up(void) {
         }
     }
     unlink(path); // the file stays usable; a handle finds nothing under the name
+    ipc_set_limits(0, KEPT_MAPPINGS); // forged ids would fill the address space
     atexit(clean_up);
 }
 

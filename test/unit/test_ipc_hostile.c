@@ -272,6 +272,21 @@ Test(ipc_hostile, os_values_are_checked) {
     pair_end(&pair);
 }
 
+/* The object of a provider is as long as a file can be: its length does not tell. */
+Test(ipc_hostile, a_block_that_nobody_could_fill_is_refused) {
+    const uint64_t bytes = UINT64_C(1) << 45;
+    for (int kind = OS_ANONYMOUS; kind <= OS_NAMED; kind++) {
+        pair_t pair;
+        forgery_t forgery;
+        pair_begin(&pair, kind);
+        forgery_begin(&forgery, &pair);
+        forgery.header.size = bytes;
+        memcpy(forged_data(&forgery) + 16, &bytes, sizeof(bytes));
+        cr_assert_eq(forgery_try(&forgery, &pair), INVAL, "kind %d", kind);
+        pair_end(&pair);
+    }
+}
+
 Test(ipc_hostile, names_lead_to_shared_memory_of_that_inode_only) {
     static const char *const names[] = {
         "x", "/", "/.", "/..", "//etc/passwd", "/../x", "/a/b", "/no_such_name", "/umf_other"};
